@@ -1,0 +1,405 @@
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+
+	"github.com/caddy-affiliate/caddy-affiliate/engine"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("affiliate", parseGlobalOption)
+	httpcaddyfile.RegisterHandlerDirective("affiliate", parseDirective)
+	// Ahead of everything that may want its placeholders, and of every cache.
+	httpcaddyfile.RegisterDirectiveOrder("affiliate", httpcaddyfile.Before, "map")
+}
+
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		d.Next()
+		return nil, d.Err("the global option affiliate is given twice")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "affiliate", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(Handler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return handler, nil
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
+//
+//	affiliate [<matcher>] {
+//	    network        <name>
+//	    param          <names...>
+//	    path           <prefixes...>
+//	    subdomain      <domains...>
+//	    strip
+//	    cookie         {
+//	        name   <name>
+//	        domain <domain>
+//	        secure auto|on
+//	    }
+//	    repeat         <duration>
+//	    prefetch       refuse
+//	    handoff        <hosts...>
+//	    forward_header {
+//	        key <key>
+//	    }
+//	    deep_link      <parameter>
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	_, err := parseBlock(d, parsers{
+		"network":        text(&h.Network),
+		"param":          texts(&h.Params),
+		"path":           texts(&h.Paths),
+		"subdomain":      texts(&h.Subdomains),
+		"strip":          flag(&h.Strip),
+		"cookie":         h.parseCookie,
+		"repeat":         duration(&h.Repeat),
+		"prefetch":       word(&h.Prefetch, refusePrefetch),
+		"handoff":        texts(&h.Handoff),
+		"forward_header": h.parseForwardHeader,
+		"deep_link":      text(&h.DeepLink),
+	})
+	return err
+}
+
+func (h *Handler) parseCookie(d *caddyfile.Dispenser) error {
+	h.Cookie = new(Cookie)
+	return parseSubBlock(d, parsers{
+		"name":   text(&h.Cookie.Name),
+		"domain": text(&h.Cookie.Domain),
+		"secure": word(&h.Cookie.Secure, "auto", "on"),
+	})
+}
+
+func (h *Handler) parseForwardHeader(d *caddyfile.Dispenser) error {
+	h.ForwardHeader = new(ForwardHeader)
+	return parseSubBlock(d, parsers{"key": text(&h.ForwardHeader.Key)})
+}
+
+// UnmarshalCaddyfile sets up the app from the tokens of the global option. Syntax:
+//
+//	affiliate {
+//	    network     <name>
+//	    secret      <secrets...>
+//	    journal     <path> {
+//	        max_size     <size>
+//	        segment_size <size>
+//	        retain       <duration>
+//	    }
+//	    redis       <addresses...> {
+//	        master   <name>
+//	        cluster
+//	        username <name>
+//	        password <password>
+//	        db       <number>
+//	    }
+//	    ledger      sqlite [<path>] | postgres <dsn> | none
+//	    window      <duration>
+//	    attribution last_click
+//	    link        <code> [<affiliate>] [<url>] {
+//	        subdomain       <label>
+//	        deep_link_hosts <hosts...>
+//	        window          <duration>
+//	    }
+//	}
+//
+// The options secret and link may be repeated.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	_, err := parseBlock(d, parsers{
+		"network":     text(&a.Network),
+		"secret":      a.parseSecret,
+		"journal":     a.parseJournal,
+		"redis":       a.parseRedis,
+		"ledger":      a.parseLedger,
+		"window":      duration(&a.Window),
+		"attribution": a.parseAttribution,
+		"link":        a.parseLink,
+	}, "secret", "link")
+	return err
+}
+
+func (a *App) parseSecret(d *caddyfile.Dispenser) error {
+	secrets := d.RemainingArgs()
+	if len(secrets) == 0 {
+		return d.Err("the option secret takes one or more values; " + howToSecret)
+	}
+	if slices.Contains(secrets, "") {
+		return d.Err("a secret is empty; " + howToSecret)
+	}
+	a.Secrets = append(a.Secrets, secrets...)
+	return nil
+}
+
+func (a *App) parseJournal(d *caddyfile.Dispenser) error {
+	a.Journal = new(Journal)
+	if err := text(&a.Journal.Path)(d); err != nil {
+		return err
+	}
+	_, err := parseBlock(d, parsers{
+		"max_size":     size(&a.Journal.MaxSize),
+		"segment_size": size(&a.Journal.SegmentSize),
+		"retain":       a.parseRetain,
+	})
+	return err
+}
+
+func (a *App) parseRetain(d *caddyfile.Dispenser) error {
+	if err := duration(&a.Journal.Retain)(d); err != nil {
+		return err
+	}
+	if time.Duration(a.Journal.Retain) < engine.MinRetain {
+		return d.Errf("retain is at least %s, or what the ledger forgets is lost", engine.MinRetain)
+	}
+	return nil
+}
+
+func (a *App) parseRedis(d *caddyfile.Dispenser) error {
+	a.Redis = new(Redis)
+	if err := texts(&a.Redis.Addresses)(d); err != nil {
+		return err
+	}
+	_, err := parseBlock(d, parsers{
+		"master":   text(&a.Redis.Master),
+		"cluster":  flag(&a.Redis.Cluster),
+		"username": text(&a.Redis.Username),
+		"password": text(&a.Redis.Password),
+		"db":       number(&a.Redis.DB),
+	})
+	return err
+}
+
+func (a *App) parseLedger(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	a.Ledger = &Ledger{Kind: args[0]}
+	switch {
+	case args[0] == engine.LedgerSQLite && len(args) == 1, args[0] == engine.LedgerNone && len(args) == 1:
+	case args[0] == engine.LedgerSQLite && len(args) == 2:
+		a.Ledger.Path = args[1]
+	case args[0] == engine.LedgerPostgres && len(args) == 2:
+		a.Ledger.DSN = args[1]
+	default:
+		return d.Err("write ledger sqlite [<path>], ledger postgres <dsn> or ledger none")
+	}
+	return nil
+}
+
+func (a *App) parseAttribution(d *caddyfile.Dispenser) error {
+	if err := text(&a.Attribution)(d); err != nil {
+		return err
+	}
+	if a.Attribution != lastClick {
+		return d.WrapErr(errAttribution(a.Attribution))
+	}
+	return nil
+}
+
+func (a *App) parseLink(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 || len(args) > 3 {
+		return d.ArgErr()
+	}
+	link := Link{Code: args[0]}
+	switch rest := args[1:]; {
+	case len(rest) == 2:
+		link.Affiliate, link.Destination = rest[0], rest[1]
+	case len(rest) == 1 && (strings.Contains(rest[0], "://") || strings.HasPrefix(rest[0], "/")):
+		link.Destination = rest[0]
+	case len(rest) == 1:
+		link.Affiliate = rest[0]
+	}
+	check := func(d *caddyfile.Dispenser) error {
+		if err := checkLink(link.newLink("")); err != nil {
+			return d.Errf("link %s: %v", link.Code, err)
+		}
+		return nil
+	}
+	if err := check(d); err != nil {
+		return err
+	}
+	_, err := parseBlock(d, parsers{
+		"subdomain":       both(text(&link.Subdomain), check),
+		"deep_link_hosts": both(texts(&link.DeepLinkHosts), check),
+		"window":          both(duration(&link.Window), check),
+	})
+	if err != nil {
+		return err
+	}
+	a.Links = append(a.Links, link)
+	return nil
+}
+
+// parsers has one parser for each option of a block. It is called with the option's name as the current token.
+type parsers map[string]func(d *caddyfile.Dispenser) error
+
+// parseBlock reads a block if one follows, and returns how many options it had. An option that is not repeatable is
+// refused the second time.
+func parseBlock(d *caddyfile.Dispenser, options parsers, repeatable ...string) (int, error) {
+	seen := map[string]bool{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		parse, known := options[name]
+		if !known {
+			return 0, d.Errf("unrecognized option %q", name)
+		}
+		if seen[name] && !slices.Contains(repeatable, name) {
+			return 0, d.Errf("the option %s is given twice", name)
+		}
+		seen[name] = true
+		if err := parse(d); err != nil {
+			return 0, err
+		}
+	}
+	return len(seen), nil
+}
+
+// parseSubBlock reads an option that is a block and nothing else.
+func parseSubBlock(d *caddyfile.Dispenser, options parsers) error {
+	name := d.Val()
+	if d.NextArg() {
+		return d.Errf("the option %s takes a block and no value", name)
+	}
+	count, err := parseBlock(d, options)
+	if err == nil && count == 0 {
+		return d.Errf("the option %s needs a block that says what it is", name)
+	}
+	return err
+}
+
+// both parses an option and then checks what it led to, while the error still names the option's line.
+func both(parse, check func(*caddyfile.Dispenser) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if err := parse(d); err != nil {
+			return err
+		}
+		return check(d)
+	}
+}
+
+// text parses an option of exactly one argument, which is not empty. The error does not repeat the argument: it may be a
+// password.
+func text(to *string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if !d.AllArgs(to) || *to == "" {
+			return d.Errf("the option %s takes exactly one value", name)
+		}
+		return nil
+	}
+}
+
+// texts parses an option of one or more arguments.
+func texts(to *[]string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		*to = d.RemainingArgs()
+		if len(*to) == 0 || slices.Contains(*to, "") {
+			return d.Errf("the option %s takes one or more values", name)
+		}
+		return nil
+	}
+}
+
+// word parses an option of one argument out of a closed list.
+func word(to *string, words ...string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if err := text(to)(d); err != nil {
+			return err
+		}
+		if !slices.Contains(words, *to) {
+			return d.Errf("%q is not one of: %s", *to, strings.Join(words, ", "))
+		}
+		return nil
+	}
+}
+
+// flag parses an option without arguments.
+func flag(to *bool) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if name := d.Val(); d.NextArg() {
+			return d.Errf("the option %s takes no value", name)
+		}
+		*to = true
+		return nil
+	}
+}
+
+func duration(to *caddy.Duration) func(*caddyfile.Dispenser) error {
+	return parsed(func(s string) (err error) {
+		value, err := caddy.ParseDuration(s)
+		if err == nil && value <= 0 {
+			err = fmt.Errorf("it is not longer than zero")
+		}
+		*to = caddy.Duration(value)
+		return err
+	})
+}
+
+func size(to *int64) func(*caddyfile.Dispenser) error {
+	return parsed(func(s string) error {
+		bytes, err := humanize.ParseBytes(s)
+		if err == nil && (bytes == 0 || bytes > 1<<62) {
+			err = fmt.Errorf("it is no size of a file")
+		}
+		*to = int64(bytes)
+		return err
+	})
+}
+
+func number(to *int) func(*caddyfile.Dispenser) error {
+	return parsed(func(s string) (err error) {
+		*to, err = strconv.Atoi(s)
+		return err
+	})
+}
+
+// parsed parses an option of one argument that is no text.
+func parsed(set func(string) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		var value string
+		if err := text(&value)(d); err != nil {
+			return err
+		}
+		if err := set(value); err != nil {
+			return d.Errf("%s %q: %v", name, value, err)
+		}
+		return nil
+	}
+}
+
+// Interface guards
+var (
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*Handler)(nil)
+)

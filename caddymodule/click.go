@@ -1,0 +1,146 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// maxHost is the longest name that DNS knows; a Host field may be longer.
+const maxHost = 253
+
+// follow answers a request that seems to name a link: with a status if we answer it ourselves, with a writer if the visitor
+// gets a cookie beside the site's answer.
+func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor) (late *lateWriter, status int) {
+	ref := h.rules.Find(h.app.engine.Links(), h.network, r.Host, r.URL.Path, r.URL.RawQuery)
+	if ref.Unknown > 0 {
+		unknownCodes.Add(float64(ref.Unknown))
+	}
+	if ref.Link != nil && ref.Redirect {
+		return nil, h.redirect(w, r, v, ref)
+	}
+	if !isNavigation(r) {
+		return nil, 0
+	}
+	if p, ours := h.receive(r, v); ours {
+		return newLateWriter(w, p), 0
+	}
+	if ref.Link == nil {
+		return nil, 0
+	}
+	p := h.click(r, v, ref)
+	if h.refuses(v.class) {
+		return nil, refuse(w)
+	}
+	return newLateWriter(w, p), 0
+}
+
+// isNavigation reports whether a request can be a click. A HEAD follows nothing, an upgrade is no page, and what comes
+// before the end of the TLS handshake (early data) may be a replay.
+func isNavigation(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header["Upgrade"] == nil && !isEarly(r)
+}
+
+func isEarly(r *http.Request) bool {
+	return r.TLS != nil && !r.TLS.HandshakeComplete
+}
+
+// refuses reports whether a click of that class is answered 503.
+func (h *Handler) refuses(class tracker.Class) bool {
+	return class == tracker.ClassPrefetch && h.Prefetch == refusePrefetch
+}
+
+// refuse makes a browser that loads ahead come again when the person follows the link.
+func refuse(w http.ResponseWriter) (status int) {
+	forbidStoring(w.Header())
+	return http.StatusServiceUnavailable
+}
+
+// click classifies and records a click, without waiting for the disk. For a human's it returns the promise of a token.
+func (h *Handler) click(r *http.Request, v *visitor, ref tracker.Referral) *promise {
+	v.class = h.classify(r, v, ref.Link)
+	s := capture(r, ref.Param)
+	s.ID, s.Time, s.Class = tracker.NewSessionID(v.now), v.now, v.class
+	s.Network, s.Code, s.Visitor = h.network, ref.Link.Code, v.token.Visitor
+	defer clicks.WithLabelValues(string(v.class)).Inc()
+
+	var buf [1024]byte // holds nearly every record, and stays off the heap
+	if v.class != tracker.ClassHuman {
+		if _, err := h.app.engine.Append(s.AppendRecord(buf[:0]), 0); err != nil {
+			dropped.Inc()
+		}
+		return nil
+	}
+
+	if s.Visitor.IsZero() {
+		s.Visitor = tracker.NewVisitorID()
+	}
+	p := h.promise(r, v, tracker.Touch{Session: s.ID, Code: s.Code, Time: v.now}, s.Visitor)
+	p.ticket, p.err = h.app.engine.Append(s.AppendRecord(buf[:0]), patience)
+	if p.err == nil {
+		v.token, v.sealed = p.token, ""
+	}
+	return p
+}
+
+// promise is the promise of the visitor's next token, with that touch as its last.
+func (h *Handler) promise(r *http.Request, v *visitor, touch tracker.Touch, id tracker.VisitorID) *promise {
+	token := v.token
+	token.Network, token.Visitor = h.network, id
+	token = token.Add(touch, v.now, h.window)
+	return &promise{
+		handler: h, token: token, asked: v.now,
+		// The cookie lives as long as any of its touches may still earn.
+		age:   max(h.window(touch.Code), h.window(token.First.Code)-v.now.Sub(token.First.Time)),
+		https: h.cookie.https(r),
+	}
+}
+
+// classify says what a click on link is: what its header tells of the browser, then whether the link works, then whether
+// the visitor just came by it.
+func (h *Handler) classify(r *http.Request, v *visitor, link *tracker.Link) tracker.Class {
+	class := tracker.Classify(r.Header)
+	if class != tracker.ClassHuman {
+		return class
+	}
+	if !link.Active {
+		return tracker.ClassInactiveLink
+	}
+	last := v.token.Last
+	if !last.Session.IsZero() && strings.EqualFold(last.Code, link.Code) && v.now.Sub(last.Time) < time.Duration(h.Repeat) {
+		return tracker.ClassRepeat
+	}
+	return tracker.ClassHuman
+}
+
+// capture takes from the request what a session keeps of it, made harmless and cut.
+func capture(r *http.Request, param string) tracker.Session {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	agent, cut := tracker.CaptureUserAgent(r.UserAgent())
+	countCut("user_agent", cut)
+	return tracker.Session{
+		IP:        ip,
+		UserAgent: agent,
+		Host:      captureURL("host", r.Host, maxHost),
+		Route:     captureURL("route", r.URL.EscapedPath(), tracker.MaxRoute),
+		Query:     captureURL("query", r.URL.RawQuery, tracker.MaxQuery),
+		Referrer:  captureURL("referrer", r.Referer(), tracker.MaxReferrer),
+		Param:     param,
+	}
+}
+
+func captureURL(field, s string, limit int) string {
+	out, cut := tracker.CaptureURL(s, limit)
+	countCut(field, cut)
+	return out
+}
+
+func countCut(field string, cut bool) {
+	if cut {
+		truncated.WithLabelValues(field).Inc()
+	}
+}

@@ -1,0 +1,207 @@
+package caddymodule
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-affiliate/caddy-affiliate/engine"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// Journal is the durable log on this node's disk, to which every click goes first.
+type Journal struct {
+	// The folder of the log and of the embedded ledger. It belongs to one process at a time. Default: the folder
+	// `affiliate` in Caddy's data directory. A changed path needs a restart of Caddy.
+	Path string `json:"path,omitempty"`
+
+	// The bytes that the log may take on disk. At the cap no more tokens are handed out; nothing is deleted. Default: 1 GiB.
+	MaxSize int64 `json:"max_size,omitempty"`
+
+	// The bytes of one segment file. Default: 64 MiB.
+	SegmentSize int64 `json:"segment_size,omitempty"`
+
+	// How long the log keeps what the ledger has applied, which is how far a ledger may fall back (a failover, a backup
+	// restored) without losing anything. At least 1s. Default: 24h.
+	Retain caddy.Duration `json:"retain,omitempty"`
+}
+
+// Ledger is the system of record in SQL.
+type Ledger struct {
+	// `sqlite` (embedded), `postgres`, or `none` for an edge whose hubs keep the ledger. Default: `sqlite`.
+	Kind string `json:"kind,omitempty"`
+
+	// The SQLite file. Default: `ledger.db` in the journal's folder.
+	Path string `json:"path,omitempty"`
+
+	// PostgreSQL's connection string, a URL or `key=value` pairs. Placeholders keep its password out of the configuration.
+	DSN string `json:"dsn,omitempty"`
+}
+
+// Link is a link that the configuration declares. It is disabled when it leaves the configuration, and wins over a link of
+// the same code that was added through the API.
+type Link struct {
+	// The code, 1 to 64 of `A-Z a-z 0-9 _ -`, compared without case and never reused.
+	Code string `json:"code"`
+
+	// The affiliate's name. Default: the code.
+	Affiliate string `json:"affiliate,omitempty"`
+
+	// Where the link's redirect goes: an http or https URL, or a path. Default: `/`.
+	Destination string `json:"destination,omitempty"`
+
+	// A host label that is a link by itself: `LABEL.shop.com`.
+	Subdomain string `json:"subdomain,omitempty"`
+
+	// The hosts that a deep-link parameter may name. Default: none.
+	DeepLinkHosts []string `json:"deep_link_hosts,omitempty"`
+
+	// How long a click earns. Default: the app's window.
+	Window caddy.Duration `json:"window,omitempty"`
+}
+
+// engineConfig turns the app's settings into the engine's, with placeholders expanded and everything checked that can be
+// checked without I/O.
+func (a *App) engineConfig(repl *caddy.Replacer, log *slog.Logger) (engine.Config, error) {
+	c := engine.Config{Window: time.Duration(a.Window), Logger: log}
+	if err := checkWindow(a.Window); err != nil {
+		return c, err
+	}
+	if a.Attribution != "" && a.Attribution != lastClick {
+		return c, errAttribution(a.Attribution)
+	}
+	if err := a.Journal.fill(&c, repl); err != nil {
+		return c, err
+	}
+	var err error
+	if c.Ledger, err = a.Ledger.options(repl, log); err != nil {
+		return c, err
+	}
+	if a.Redis != nil {
+		if c.Redis, err = a.Redis.options(repl, log); err != nil {
+			return c, err
+		}
+	}
+	c.Links, err = a.newLinks()
+	return c, err
+}
+
+func (j *Journal) fill(c *engine.Config, repl *caddy.Replacer) error {
+	if j == nil {
+		j = new(Journal)
+	}
+	switch {
+	case j.MaxSize < 0 || j.SegmentSize < 0:
+		return errors.New("a journal's sizes are positive")
+	case j.MaxSize > 0 && j.SegmentSize > j.MaxSize:
+		return errors.New("a journal's segment_size is at most its max_size")
+	}
+	path, err := repl.ReplaceOrErr(j.Path, true, true)
+	if err != nil {
+		return fmt.Errorf("expanding the journal's path: %w", err)
+	}
+	path = cmp.Or(path, filepath.Join(caddy.AppDataDir(), "affiliate"))
+	// Absolute, so that ./data and data are the same folder to a reload.
+	if c.Dir, err = filepath.Abs(path); err != nil {
+		return fmt.Errorf("finding the journal's folder: %w", err)
+	}
+	c.MaxBytes, c.SegmentBytes, c.Retain = j.MaxSize, j.SegmentSize, time.Duration(j.Retain)
+	return nil
+}
+
+// lastClick is the rule that the affiliate of the visitor's last click earns.
+const lastClick = "last_click"
+
+func errAttribution(rule string) error {
+	return fmt.Errorf("attribution %q is not supported: the one rule so far is %s", rule, lastClick)
+}
+
+func (l *Ledger) options(repl *caddy.Replacer, log *slog.Logger) (engine.Ledger, error) {
+	if l == nil {
+		l = new(Ledger)
+	}
+	kind := cmp.Or(l.Kind, engine.LedgerSQLite)
+	if kind != engine.LedgerSQLite && l.Path != "" {
+		return engine.Ledger{}, fmt.Errorf("ledger %s has no path", kind)
+	}
+	if kind != engine.LedgerPostgres && l.DSN != "" {
+		return engine.Ledger{}, fmt.Errorf("ledger %s has no dsn", kind)
+	}
+	path, err := repl.ReplaceOrErr(l.Path, true, true)
+	if err != nil {
+		return engine.Ledger{}, fmt.Errorf("expanding the ledger's path: %w", err)
+	}
+	if !hasPlaceholder(l.DSN) && (urlPassword(l.DSN) || strings.Contains(l.DSN, "password=")) {
+		warnLiteral(log, "ledger postgres")
+	}
+	dsn, err := expand(repl, "the ledger's dsn", l.DSN)
+	return engine.Ledger{Kind: kind, Path: path, DSN: dsn}, err
+}
+
+func (a *App) newLinks() ([]ledger.NewLink, error) {
+	links := make([]ledger.NewLink, 0, len(a.Links))
+	codes, subdomains := map[string]bool{}, map[string]bool{}
+	for _, l := range a.Links {
+		link := l.newLink(a.Network)
+		if err := checkLink(link); err != nil {
+			return nil, fmt.Errorf("link %q: %w", l.Code, err)
+		}
+		code, subdomain := tracker.CodeKey(l.Code), strings.ToLower(l.Subdomain)
+		if codes[code] {
+			return nil, fmt.Errorf("link %q is declared twice (codes are compared without case)", l.Code)
+		}
+		if subdomain != "" && subdomains[subdomain] {
+			return nil, fmt.Errorf("link %q: another link has the subdomain %q", l.Code, l.Subdomain)
+		}
+		codes[code], subdomains[subdomain] = true, true
+		links = append(links, link)
+	}
+	return links, nil
+}
+
+func (l Link) newLink(network string) ledger.NewLink {
+	return ledger.NewLink{
+		Network: network, Code: l.Code, Affiliate: l.Affiliate, Subdomain: strings.ToLower(l.Subdomain),
+		Destination: l.Destination, DeepLinkHosts: l.DeepLinkHosts, Window: time.Duration(l.Window), Source: "config",
+	}
+}
+
+// checkLink says what is wrong with a link that somebody wants to have.
+func checkLink(l ledger.NewLink) error {
+	if err := tracker.CheckCode(l.Code); err != nil {
+		return err
+	}
+	if l.Destination != "" {
+		if err := tracker.CheckDestination(l.Destination); err != nil {
+			return err
+		}
+	}
+	if l.Subdomain != "" && !isLabel(l.Subdomain) {
+		return fmt.Errorf("subdomain %q is not one host label", l.Subdomain)
+	}
+	for _, host := range l.DeepLinkHosts {
+		if !isHost(host) {
+			return fmt.Errorf("deep_link_hosts: %q is not a host name", host)
+		}
+	}
+	return checkWindow(caddy.Duration(l.Window))
+}
+
+// isLabel reports whether s is one label of a host name (RFC 1123).
+func isLabel(s string) bool {
+	return len(s) <= 63 && isHost(s) && !strings.Contains(s, ".") && s[0] != '-' && s[len(s)-1] != '-'
+}
+
+func checkWindow(d caddy.Duration) error {
+	if d < 0 || time.Duration(d) > tracker.MaxWindow {
+		return fmt.Errorf("a window is at most %d days, as long as browsers keep a cookie", tracker.MaxWindow/(24*time.Hour))
+	}
+	return nil
+}

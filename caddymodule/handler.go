@@ -1,0 +1,286 @@
+package caddymodule
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+func init() {
+	caddy.RegisterModule(&Handler{})
+}
+
+// Handler recognises clicks on affiliates' links, records each durably on this server, and gives the visitor a sealed
+// first-party cookie that carries the attribution. Every other request passes through untouched.
+//
+// A click is a GET navigation that names the code of a known link: in a query parameter (`/?via=CODE`), under a path
+// (`/r/CODE`) or as a subdomain (`CODE.shop.com`); the latter two answer with a redirect to the link's destination. Its
+// record is written to disk while the site prepares its own answer. The cookie is added only when the record is safe; when
+// it is not within 25 ms of the click, the answer leaves without one and the miss is counted.
+//
+// Placeholders, for every request that passes the handler, and empty for a visitor of whom nothing is known:
+//
+// Placeholder | Description
+// ------------|-------------
+// `{affiliate.session_id}` | The session that the visitor came with; on the click's own request the new one
+// `{affiliate.code}` | The code of its link
+// `{affiliate.affiliate}` | The name of the link's affiliate
+// `{affiliate.visitor_id}` | The visitor's random id
+// `{affiliate.token}` | The sealed token of the cookie; empty on the click's own request, which is not on disk yet
+// `{affiliate.class}` | What this request's click was (`human`, `repeat`, `bot`, …); empty when it is no click
+type Handler struct {
+	// The network whose links are looked up here. Default: the app's network.
+	Network string `json:"network,omitempty"`
+
+	// Query parameters that may name a code, in order of preference. Default: `via` and `ref`.
+	Params []string `json:"params,omitempty"`
+
+	// Path prefixes under which a code stands, each with a slash at both ends. Default: `/r/`.
+	Paths []string `json:"paths,omitempty"`
+
+	// Domains whose direct subdomains are links: with `shop.com`, `LABEL.shop.com` is the link with that subdomain.
+	Subdomains []string `json:"subdomains,omitempty"`
+
+	// Removes the tracking parameters from the URI before the next handlers (caches and upstreams) see it.
+	Strip bool `json:"strip,omitempty"`
+
+	// The visitor's cookie.
+	Cookie *Cookie `json:"cookie,omitempty"`
+
+	// For how long a further click on the visitor's own last link is a `repeat` and no new session of a human. Default: 30m.
+	Repeat caddy.Duration `json:"repeat,omitempty"`
+
+	// With `refuse`, a browser that loads a link ahead of the person is answered 503, so that it asks again when the person
+	// really follows the link. Default: it is served, and recorded as `prefetch`, without a cookie.
+	Prefetch string `json:"prefetch,omitempty"`
+
+	// Hosts on which this directive runs too, with the same secret, and which our cookie does not reach. A redirect to one of
+	// them hands the session over in the parameter `aff_click`, sealed, and accepted there for five minutes.
+	Handoff []string `json:"handoff,omitempty"`
+
+	// Adds the signed `Affiliate-Session` field to requests of visitors with a session, for the upstream to read. A field of
+	// that name sent by the client is always removed then.
+	ForwardHeader *ForwardHeader `json:"forward_header,omitempty"`
+
+	// The query parameter by which a redirect link may be sent to another page, on the hosts that the link allows.
+	// Default: `url`.
+	DeepLink string `json:"deep_link,omitempty"`
+
+	app      *App
+	network  string
+	rules    tracker.Rules
+	cookie   cookie
+	strip    []string // what Strip removes
+	handoff  map[string]bool
+	attester []byte // the key of ForwardHeader
+	logger   *slog.Logger
+}
+
+// ForwardHeader configures the `Affiliate-Session` request field (RFC 8941, signed with HMAC-SHA256):
+// `"<session id>";code="…";affiliate="…";t=<unix seconds of the click>;sig=:<base64>:`.
+type ForwardHeader struct {
+	// The key that signs the field, at least 32 characters; share it with the upstream only. It must not be the app's secret.
+	// Placeholders such as `{env.KEY}` are replaced.
+	Key string `json:"key,omitempty"`
+}
+
+const (
+	// sessionField is ForwardHeader's field, as net/http spells it.
+	sessionField = "Affiliate-Session"
+
+	defaultRepeat   = 30 * time.Minute
+	defaultDeepLink = "url"
+	refusePrefetch  = "refuse"
+)
+
+// patience is the longest that a click's answer may wait for the journal.
+var patience = 25 * time.Millisecond
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.affiliate",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision sets up h.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Slogger()
+	app, err := ctx.App("affiliate") // an app with every default where none is configured
+	if err != nil {
+		return fmt.Errorf("getting affiliate app: %w", err)
+	}
+	return h.use(app.(*App))
+}
+
+// use finishes the handler for an app.
+func (h *Handler) use(app *App) (err error) {
+	h.app = app
+	h.setDefaults()
+	if h.cookie, err = h.Cookie.provision(); err != nil {
+		return err
+	}
+	if h.ForwardHeader == nil {
+		return nil
+	}
+	if h.ForwardHeader.Key != "" && !hasPlaceholder(h.ForwardHeader.Key) {
+		warnLiteral(h.logger, "forward_header key")
+	}
+	key, err := expand(caddy.NewReplacer(), "the forward_header key", h.ForwardHeader.Key)
+	h.attester = []byte(strings.TrimSpace(key)) // a file ends with a newline
+	return err
+}
+
+func (h *Handler) setDefaults() {
+	h.network = cmp.Or(h.Network, h.app.Network, tracker.DefaultNetwork)
+	if len(h.Params) == 0 {
+		h.Params = tracker.DefaultParams
+	}
+	if len(h.Paths) == 0 {
+		h.Paths = tracker.DefaultPaths
+	}
+	if h.Repeat == 0 {
+		h.Repeat = caddy.Duration(defaultRepeat)
+	}
+	if h.DeepLink == "" {
+		h.DeepLink = defaultDeepLink
+	}
+	h.rules = tracker.Rules{Params: h.Params, Paths: h.Paths, Subdomains: h.Subdomains}
+	h.strip = append(append(h.strip, h.Params...), tracker.HandoffParam)
+	h.handoff = make(map[string]bool, len(h.Handoff))
+	for _, host := range h.Handoff {
+		h.handoff[strings.ToLower(host)] = true
+	}
+}
+
+// Validate checks h.
+func (h *Handler) Validate() error {
+	for _, name := range append([]string{h.DeepLink}, h.Params...) {
+		if name == "" || strings.ContainsAny(name, "&=#;?%+ \t\r\n") {
+			return fmt.Errorf("%q cannot be the name of a query parameter", name)
+		}
+	}
+	for _, prefix := range h.Paths {
+		if len(prefix) < 3 || prefix[0] != '/' || prefix[len(prefix)-1] != '/' {
+			return fmt.Errorf("path %q: a link path begins and ends with a slash, like /r/", prefix)
+		}
+	}
+	for _, host := range append(append([]string{}, h.Subdomains...), h.Handoff...) {
+		if !isHost(host) {
+			return fmt.Errorf("%q is not the name of a host; write it like shop.com, without scheme and port", host)
+		}
+	}
+	if h.Repeat < 0 {
+		return errors.New("repeat cannot be negative")
+	}
+	if h.Prefetch != "" && h.Prefetch != refusePrefetch {
+		return fmt.Errorf("prefetch %q: the only value is %q", h.Prefetch, refusePrefetch)
+	}
+	if h.ForwardHeader != nil && len(h.attester) < 32 {
+		return errors.New("the forward_header key has fewer than 32 characters; make one with: openssl rand -hex 32")
+	}
+	return nil
+}
+
+// isHost reports whether s looks like a host name: no scheme, no port, no wildcard.
+func isHost(s string) bool {
+	if s == "" || len(s) > maxHost || s[0] == '.' || s[len(s)-1] == '.' {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c != '.' && c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	late, status := h.before(w, r)
+	if status != 0 { // our own answer, its header fields are set
+		w.WriteHeader(status)
+		return nil
+	}
+	if late == nil {
+		return next.ServeHTTP(w, r)
+	}
+	// Error routes, and the server for an empty chain, answer on w after we have returned: what is in its header by then
+	// goes out. The same holds for a panic that somebody above us turns into an answer.
+	defer late.commit()
+	return next.ServeHTTP(late, r)
+}
+
+// before is everything that happens ahead of the next handler. It returns the status of our own answer, or the writer
+// that will add a cookie to the next handler's answer, or neither. A panic in it is our fault and never the visitor's.
+func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWriter, status int) {
+	defer h.survive()
+	if h.ForwardHeader != nil {
+		delete(r.Header, sessionField)
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	named := h.rules.Maybe(r.Host, r.URL.Path, r.URL.RawQuery) || strings.Contains(r.URL.RawQuery, tracker.HandoffParam)
+	known := h.cookie.sent(r)
+	switch {
+	case !named && !known:
+		repl.Map(nobody)
+		return nil, 0
+	case !named && h.ForwardHeader == nil:
+		// Most pages never ask, so the token is opened when one does. It is this path's only allocation.
+		repl.Map(func(key string) (any, bool) { return h.lookUp(r, key) })
+		return nil, 0
+	}
+
+	v := h.visitor(r)
+	if named {
+		late, status = h.follow(w, r, v)
+	}
+	repl.Map(v.value)
+	if h.ForwardHeader != nil {
+		v.attest(r.Header)
+	}
+	if h.Strip && named {
+		h.stripQuery(r)
+	}
+	return late, status
+}
+
+// survive ends a panic in our own code, counted and logged; the request goes on without us. The panic's own text is not
+// logged, since it may quote what the client sent.
+func (h *Handler) survive() {
+	if cause := recover(); cause != nil {
+		panics.Inc()
+		h.logger.Error("recovered from a panic in the affiliate handler",
+			"kind", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
+	}
+}
+
+// stripQuery removes the tracking parameters in place, as Caddy's own rewrite does, so that matchers, placeholders and
+// every further handler agree. Error routes see the original URI again; Caddy restores it.
+func (h *Handler) stripQuery(r *http.Request) {
+	query := tracker.Strip(r.URL.RawQuery, h.strip)
+	if query == r.URL.RawQuery {
+		return
+	}
+	r.URL.RawQuery = query
+	r.RequestURI = r.URL.RequestURI()
+}
+
+// Interface guards
+var (
+	_ caddy.Module                = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

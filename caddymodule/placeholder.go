@@ -1,0 +1,114 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// visitor is what one request tells of the person behind it.
+type visitor struct {
+	handler *Handler
+	now     time.Time
+	token   tracker.Token // as the cookie has it, or as it will be after this click; zero without a session
+	sealed  string        // the cookie's value; empty on the click's own request
+	class   tracker.Class // of this request's click; empty when it is none
+}
+
+// visitor reads the cookie. What does not open is ignored and counted; touches past their window do not show.
+func (h *Handler) visitor(r *http.Request) *visitor {
+	v := &visitor{handler: h, now: time.Now()}
+	cookies := r.Header["Cookie"]
+	sealer := h.app.sealer()
+	if len(cookies) == 0 || sealer == nil {
+		return v
+	}
+	token, sealed, rejected, ok := sealer.OpenNewest(h.network, cookies, h.cookie.name(r))
+	if rejected > 0 {
+		tokenRejects.Add(float64(rejected))
+	}
+	if ok {
+		v.token, _ = token.Prune(v.now, h.window)
+		v.sealed = sealed
+	}
+	return v
+}
+
+// window is how long a click with that code earns.
+func (h *Handler) window(code string) time.Duration {
+	return h.app.window(h.link(code))
+}
+
+// link is the link with that code in the handler's network, or nil.
+func (h *Handler) link(code string) *tracker.Link {
+	return h.app.engine.Links().Lookup(h.network, code)
+}
+
+// lookUp answers one placeholder for a request that is no click.
+func (h *Handler) lookUp(r *http.Request, key string) (value any, known bool) {
+	if value, known = nobody(key); !known {
+		return nil, false
+	}
+	defer h.survive()
+	return h.visitor(r).value(key)
+}
+
+// placeholderPrefix begins the name of every placeholder of ours.
+const placeholderPrefix = "affiliate."
+
+// nobody answers every placeholder for a visitor of whom nothing is known.
+func nobody(key string) (any, bool) {
+	name, ours := strings.CutPrefix(key, placeholderPrefix)
+	if !ours {
+		return nil, false
+	}
+	switch name {
+	case "session_id", "code", "affiliate", "visitor_id", "token", "class":
+		return "", true
+	}
+	return nil, false
+}
+
+// value answers one placeholder.
+func (v *visitor) value(key string) (any, bool) {
+	empty, known := nobody(key)
+	if !known {
+		return nil, false
+	}
+	name := key[len(placeholderPrefix):]
+	if name == "class" {
+		return string(v.class), true
+	}
+	if v.token.Last.Session.IsZero() {
+		return empty, true
+	}
+	switch name {
+	case "session_id":
+		return v.token.Last.Session.String(), true
+	case "code":
+		return v.token.Last.Code, true
+	case "affiliate":
+		return v.affiliate(), true
+	case "visitor_id":
+		return v.token.Visitor.String(), true
+	default:
+		return v.sealed, true
+	}
+}
+
+// affiliate is the name of the affiliate behind the visitor's last touch.
+func (v *visitor) affiliate() string {
+	if link := v.handler.link(v.token.Last.Code); link != nil {
+		return link.Affiliate
+	}
+	return ""
+}
+
+// attest adds the signed request field for the upstream.
+func (v *visitor) attest(header http.Header) {
+	if last := v.token.Last; !last.Session.IsZero() {
+		header[sessionField] = []string{tracker.AttestHeader(v.handler.attester, last, v.affiliate())}
+	}
+}

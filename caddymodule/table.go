@@ -1,0 +1,171 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"github.com/caddy-affiliate/caddy-affiliate/engine"
+)
+
+const (
+	// widest is how many characters of one value a table shows; --json shows all of it.
+	widest = 48
+
+	// tableRows is how many rows are aligned together, so that a long list is printed as it comes.
+	tableRows = 100
+)
+
+// table prints rows in aligned columns.
+type table struct {
+	*tabwriter.Writer
+	rows int
+}
+
+func newTable(w io.Writer, head ...string) *table {
+	t := &table{Writer: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
+	fmt.Fprintln(t, strings.Join(head, "\t"))
+	return t
+}
+
+func (t *table) row(values ...any) error {
+	cells := make([]string, len(values))
+	for i, v := range values {
+		cells[i] = cell(fmt.Sprint(v))
+	}
+	if _, err := fmt.Fprintln(t, strings.Join(cells, "\t")); err != nil {
+		return err
+	}
+	if t.rows++; t.rows%tableRows == 0 {
+		return t.Flush()
+	}
+	return nil
+}
+
+// printable makes text fit for a terminal. Visitors choose some of it, so nothing may move the cursor or turn the writing
+// direction: what does not print becomes U+FFFD.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// cell is printable text, cut to the width of a column.
+func cell(s string) string {
+	s = printable(s)
+	if s == "" {
+		return "-"
+	}
+	if runes := []rune(s); len(runes) > widest {
+		return string(runes[:widest-1]) + "…"
+	}
+	return s
+}
+
+// decode reads one JSON value and what is left behind it.
+func decode(body io.Reader, v any) error {
+	if err := json.NewDecoder(body).Decode(v); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	return nil
+}
+
+// decodeEach reads a JSON array one element at a time.
+func decodeEach[T any](body io.Reader, each func(T) error) error {
+	d := json.NewDecoder(body)
+	if _, err := d.Token(); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	for d.More() {
+		var element T
+		if err := d.Decode(&element); err != nil {
+			return fmt.Errorf("reading the answer: %w", err)
+		}
+		if err := each(element); err != nil {
+			return err
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	_, err := io.Copy(io.Discard, body)
+	return err
+}
+
+func linkTable(w io.Writer, body io.Reader) error {
+	t := newTable(w, "CODE", "AFFILIATE", "DESTINATION", "SUBDOMAIN", "STATE", "SOURCE", "NETWORK")
+	err := decodeEach(body, func(l linkJSON) error {
+		state := "active"
+		if !l.Active {
+			state = "disabled"
+		}
+		return t.row(l.Code, l.Affiliate, l.Destination, l.Subdomain, state, l.Source, l.Network)
+	})
+	if err != nil {
+		return err
+	}
+	return t.Flush()
+}
+
+func sessionTable(w io.Writer, body io.Reader) error {
+	t := newTable(w, "TIME", "CODE", "AFFILIATE", "CLASS", "IP", "BROWSER", "OS", "DEVICE", "ROUTE", "SESSION")
+	err := decodeEach(body, func(s sessionJSON) error {
+		return t.row(s.Time, s.Code, s.Affiliate, s.Class, s.IP, s.Browser, s.OS, s.Device, s.Route, s.ID)
+	})
+	if err != nil {
+		return err
+	}
+	return t.Flush()
+}
+
+func auditTable(w io.Writer, body io.Reader, audit *engine.Audit) error {
+	if err := decode(body, audit); err != nil {
+		return err
+	}
+	t := newTable(w, "ORIGIN", "WHERE", "ISSUED", "APPLIED", "QUARANTINED", "LOST", "JOURNALLED", "BALANCED")
+	for _, o := range audit.Origins {
+		if err := t.row(o.Origin, o.Where, o.Issued, o.Applied, o.Quarantined, o.Lost, o.Journalled, yes(o.Balanced)); err != nil {
+			return err
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "balanced: %s\n", yes(audit.Balanced))
+	return err
+}
+
+func healthTable(w io.Writer, body io.Reader) error {
+	var health engine.Health
+	if err := decode(body, &health); err != nil {
+		return err
+	}
+	t := newTable(w, "PART", "STATUS", "DETAIL")
+	for _, part := range []struct {
+		name string
+		engine.Part
+	}{{"journal", health.Journal}, {"relay", health.Relay}, {"ledger", health.Ledger}} {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", part.name, part.Status, printable(part.Detail)) // Flush reports what fails
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "status: %s, %d links\n", health.Status, health.Links)
+	return err
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "NO"
+}

@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// ErrStarting is returned for a click that came before the journal was open.
+var ErrStarting = errors.New("the journal is not open yet")
+
+// ErrNoLedger is returned where a ledger is asked for on a node that keeps none.
+var ErrNoLedger = errors.New("this node keeps no ledger (ledger none); ask a hub")
+
+// ErrLedgerAway is returned while the ledger has not been reached yet.
+var ErrLedgerAway = errors.New("the ledger cannot be reached yet; see the log")
+
+// closeTime is how long a last effort to ship may take when the process ends.
+const closeTime = time.Second
+
+// retryEvery is the pause between attempts to open what cannot be opened yet.
+const retryEvery = time.Second
+
+// Engine is one process's edge and hub. The zero value is not usable; New makes one.
+type Engine struct {
+	journal atomic.Pointer[journal.Journal]
+	ledger  atomic.Pointer[ledger.Ledger]
+	links   atomic.Pointer[tracker.LinkTable]
+	opened  chan struct{} // closed when the journal is open
+
+	mu      sync.Mutex // guards what follows: one change of configuration at a time
+	config  Config
+	running *workers // nil before Open and after Close
+	closed  bool
+}
+
+// New returns an engine that is not open. It does no I/O.
+func New() *Engine {
+	e := &Engine{opened: make(chan struct{})}
+	e.links.Store(tracker.NewLinkTable(0, nil))
+	return e
+}
+
+// Open takes the first configuration and starts. It fails only for what the operator must mend, such as a folder that cannot
+// be used; a lock held by another process, a full disk, an absent Redis or PostgreSQL are tried again in the background.
+func (e *Engine) Open(c Config) error {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || e.running != nil {
+		return errors.New("the engine was opened before")
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil && !passing(err) {
+		return fmt.Errorf("making the journal's folder: %w", err)
+	}
+	e.config = c
+	e.setLinks(startLinks(c))
+	if err := e.openJournal(c); err != nil && !passing(err) {
+		return err
+	}
+	e.running = e.start(c)
+	return nil
+}
+
+// Check returns what Apply would refuse, without a side effect.
+func (e *Engine) Check(c Config) error {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.running == nil {
+		return nil
+	}
+	return e.config.compatible(c)
+}
+
+// Apply goes over to a later configuration. Workers whose settings did not change are left alone.
+func (e *Engine) Apply(c Config) error {
+	c = c.withDefaults()
+	if err := e.Check(c); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.running == nil {
+		return errors.New("the engine is not open")
+	}
+	if e.config.sameWorkers(c) {
+		return nil
+	}
+	e.running.stop(context.Background())
+	e.config = c
+	e.running = e.start(c)
+	return nil
+}
+
+// Close finishes what was promised, makes an effort of at most a second to ship it, and stops. It never waits for Redis or
+// the ledger beyond that: the journal keeps what is left for the next start.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	if e.running != nil {
+		e.running.stop(ctx)
+		e.running = nil
+	}
+	if j := e.journal.Load(); j != nil {
+		return j.Close()
+	}
+	return nil
+}
+
+// Append queues a record. While the journal is not open yet it waits for it, at most wait.
+func (e *Engine) Append(payload []byte, wait time.Duration) (journal.Ticket, error) {
+	j := e.journal.Load()
+	if j == nil {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-e.opened:
+			j = e.journal.Load()
+		case <-timer.C:
+			return journal.Ticket{}, ErrStarting
+		}
+	}
+	return j.Append(payload)
+}
+
+// Links returns what is known of the links now; never nil.
+func (e *Engine) Links() *tracker.LinkTable { return e.links.Load() }
+
+// Ledger returns the ledger, ErrNoLedger where this node keeps none, or ErrLedgerAway while it is not open.
+func (e *Engine) Ledger() (*ledger.Ledger, error) {
+	if l := e.ledger.Load(); l != nil {
+		return l, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.config.Ledger.Kind == LedgerNone {
+		return nil, ErrNoLedger
+	}
+	return nil, ErrLedgerAway
+}
+
+func (e *Engine) setLinks(t *tracker.LinkTable) {
+	e.links.Store(t)
+	linkTableSize.Set(float64(t.Len()))
+}
+
+// openJournal opens the journal unless it is open.
+func (e *Engine) openJournal(c Config) error {
+	if e.journal.Load() != nil {
+		return nil
+	}
+	j, err := journal.Open(c.Dir, c.journalOptions())
+	if err != nil {
+		return fmt.Errorf("opening the journal: %w", err)
+	}
+	e.journal.Store(j)
+	close(e.opened)
+	return nil
+}
+
+// passing reports whether an error may go away by itself: somebody else holds the lock, the disk is full, read-only or broken.
+// The site must be served meanwhile, so it refuses no configuration.
+func passing(err error) bool {
+	for _, e := range []error{journal.ErrLocked, journal.ErrFull, syscall.ENOSPC, syscall.EROFS, syscall.EIO, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"context"
+	"time"
+)
+
+// The states of an engine and its parts.
+const (
+	StatusOK       = "ok"
+	StatusDegraded = "degraded" // the site is served and nothing promised is lost; something needs attention
+	StatusStarting = "starting" // the journal is not open: no tokens are handed out
+	StatusOff      = "off"      // not configured
+)
+
+// Part is the state of one part.
+type Part struct {
+	Status string `json:"status"`
+	Detail string `json:"detail,omitempty"` // for people; no address, no secret
+}
+
+// Health is the state of an engine.
+type Health struct {
+	Status  string `json:"status"`
+	Journal Part   `json:"journal"`
+	Relay   Part   `json:"relay"`
+	Ledger  Part   `json:"ledger"`
+	Links   int    `json:"links"` // in the table now
+}
+
+// healthTime bounds each question that Health asks of a server.
+const healthTime = time.Second
+
+// Health asks every part how it is.
+func (e *Engine) Health(ctx context.Context) Health {
+	e.mu.Lock()
+	w, c := e.running, e.config
+	e.mu.Unlock()
+	h := Health{Journal: e.journalHealth(), Relay: Part{Status: StatusOff}, Ledger: e.ledgerHealth(ctx, c), Links: e.Links().Len()}
+	if w != nil && w.relay != nil {
+		h.Relay = w.relayHealth(ctx)
+	}
+	h.Status = StatusOK
+	for _, part := range []Part{h.Journal, h.Relay, h.Ledger} {
+		if part.Status == StatusDegraded {
+			h.Status = StatusDegraded
+		}
+	}
+	if h.Journal.Status == StatusStarting {
+		h.Status = StatusStarting
+	}
+	return h
+}
+
+func (e *Engine) journalHealth() Part {
+	j := e.journal.Load()
+	if j == nil {
+		return Part{StatusStarting, "the journal is not open; see the log"}
+	}
+	switch stats := j.Stats(); {
+	case stats.Failed:
+		return Part{StatusDegraded, "the disk refused a write; no tokens are handed out until a new journal can be begun"}
+	case stats.MaxBytes > 0 && stats.Bytes >= stats.MaxBytes:
+		return Part{StatusDegraded, "the journal has reached max_size; no tokens are handed out until the ledger lets it forget"}
+	}
+	return Part{Status: StatusOK}
+}
+
+func (e *Engine) ledgerHealth(ctx context.Context, c Config) Part {
+	if c.Ledger.Kind == LedgerNone {
+		return Part{Status: StatusOff}
+	}
+	l := e.ledger.Load()
+	if l == nil {
+		return Part{StatusDegraded, ErrLedgerAway.Error()}
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTime)
+	defer cancel()
+	if err := l.Ping(ctx); err != nil {
+		return Part{StatusDegraded, "the ledger does not answer; records wait in the journal"}
+	}
+	if j := e.journal.Load(); j != nil && c.Redis == nil && j.LedgerID() != "" && j.LedgerID() != l.ID() {
+		return Part{StatusDegraded, "the journal belongs to another ledger; see the log"}
+	}
+	return Part{Status: StatusOK}
+}
+
+func (w *workers) relayHealth(ctx context.Context) Part {
+	ctx, cancel := context.WithTimeout(ctx, healthTime)
+	defer cancel()
+	_, evicts, err := w.relay.Policy(ctx)
+	switch {
+	case err != nil:
+		return Part{StatusDegraded, "redis does not answer; records wait in the journal"}
+	case evicts:
+		return Part{StatusDegraded, "redis may evict any key, so nothing is shipped to it; set maxmemory-policy noeviction"}
+	}
+	return Part{Status: StatusOK}
+}

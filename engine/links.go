@@ -1,0 +1,251 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// linksEvery is how often a node asks whether the links changed: a new link is live everywhere within five seconds.
+const linksEvery = 2 * time.Second
+
+// snapshotName is the file beside the journal from which a node knows its links while everything else is down.
+const snapshotName = "links.json"
+
+// snapshot is the content of that file.
+type snapshot struct {
+	Version int64           `json:"version"`
+	Links   []tracker.Link  `json:"links"`
+	Config  []ledger.LinkID `json:"config"` // the links that the configuration named when it was last written to the ledger
+}
+
+func readSnapshot(dir string) (snapshot, error) {
+	var s snapshot
+	data, err := os.ReadFile(filepath.Join(dir, snapshotName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		return snapshot{}, fmt.Errorf("reading %s: %w", snapshotName, err)
+	}
+	return s, nil
+}
+
+// writeSnapshot replaces the file as a whole, so that a crash leaves the old or the new one.
+func writeSnapshot(dir string, s snapshot) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(dir, snapshotName+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	if _, err := temp.Write(data); err != nil {
+		return errors.Join(err, temp.Close())
+	}
+	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), filepath.Join(dir, snapshotName))
+}
+
+// startLinks is the table of a node that has asked nobody yet: its snapshot, and the configuration's links that the snapshot
+// does not know. A snapshot that cannot be read is logged and passed over: the ledger has the links.
+func startLinks(c Config) *tracker.LinkTable {
+	s, err := readSnapshot(c.Dir)
+	if err != nil {
+		c.Logger.Error("the snapshot of the links is unusable; waiting for the ledger's", "error", err)
+	}
+	return withConfig(c, s.Version, s.Links)
+}
+
+// withConfig adds the configuration's links that the table lacks, so that they work before any ledger has heard of them.
+func withConfig(c Config, version int64, links []tracker.Link) *tracker.LinkTable {
+	known := tracker.NewLinkTable(version, links)
+	all := known.All()
+	for _, l := range c.Links {
+		if known.Lookup(l.Network, l.Code) == nil {
+			all = append(all, configLink(l))
+		}
+	}
+	return tracker.NewLinkTable(version, all)
+}
+
+func configLink(l ledger.NewLink) tracker.Link {
+	return tracker.Link{
+		Network: l.Network, Code: l.Code, Affiliate: l.Affiliate, Subdomain: l.Subdomain, Destination: l.Destination,
+		DeepLinkHosts: l.DeepLinkHosts, Window: l.Window, Active: true,
+	}
+}
+
+// linkSource is where the links are asked for.
+type linkSource interface {
+	version(ctx context.Context) (int64, error)
+	table(ctx context.Context) (*tracker.LinkTable, error)
+}
+
+// refreshLinks keeps the table as the source has it until ctx ends. While the source is away the old table stays.
+func (w *workers) refreshLinks(ctx context.Context, source linkSource) {
+	ticker := time.NewTicker(linksEvery)
+	defer ticker.Stop()
+	current, failing := int64(-1), false
+	for {
+		version, err := source.version(ctx)
+		if err == nil && version != current {
+			if err = w.loadLinks(ctx, source); err == nil {
+				current = version
+			}
+		}
+		if err != nil && !failing && ctx.Err() == nil {
+			w.config.Logger.Error("the links could not be read; the node goes on with those it knows", "error", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// loadLinks takes the source's table over. One at a time, so that no older table replaces a newer one.
+func (w *workers) loadLinks(ctx context.Context, source linkSource) error {
+	w.loading.Lock()
+	defer w.loading.Unlock()
+	table, err := source.table(ctx)
+	if err != nil {
+		return err
+	}
+	links := table.All()
+	w.engine.setLinks(withConfig(w.config, table.Version(), links))
+	s, err := readSnapshot(w.config.Dir)
+	if err != nil {
+		w.config.Logger.Error("replacing an unusable snapshot of the links", "error", err)
+	}
+	s.Version, s.Links = table.Version(), links
+	if err := writeSnapshot(w.config.Dir, s); err != nil {
+		w.config.Logger.Error("the snapshot of the links could not be written", "error", err)
+	}
+	return nil
+}
+
+// RefreshLinks reads the links from the ledger at once, so that a change made here is live here when it is answered.
+func (e *Engine) RefreshLinks(ctx context.Context) error {
+	l, err := e.Ledger()
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	w := e.running
+	e.mu.Unlock()
+	if w == nil {
+		return ErrStarting
+	}
+	return w.loadLinks(ctx, ledgerLinks{l, w.relay})
+}
+
+// syncLinks writes the configuration's links to the ledger and disables those that this node named before and names no more.
+// A node that never named a link leaves it alone, so nodes with different configurations do not undo each other's links.
+func (w *workers) syncLinks(ctx context.Context, l *ledger.Ledger) error {
+	w.loading.Lock()
+	defer w.loading.Unlock()
+	s, err := readSnapshot(w.config.Dir)
+	if err != nil {
+		s = snapshot{}
+	}
+	named := make([]ledger.LinkID, len(w.config.Links))
+	now := map[ledger.LinkID]bool{}
+	for i, link := range w.config.Links {
+		named[i] = ledger.LinkID{Network: link.Network, Code: tracker.CodeKey(link.Code)}
+		now[named[i]] = true
+	}
+	var gone []ledger.LinkID
+	for _, id := range s.Config {
+		if !now[id] {
+			gone = append(gone, id)
+		}
+	}
+	warnings, err := l.SyncConfigLinks(ctx, w.config.Links, gone)
+	if err != nil {
+		return err
+	}
+	for _, warning := range warnings {
+		w.config.Logger.Warn(warning)
+	}
+	s.Config = named
+	return writeSnapshot(w.config.Dir, s)
+}
+
+// ledgerLinks reads the links where the books are, and tells edges without a ledger through the relay.
+type ledgerLinks struct {
+	ledger *ledger.Ledger
+	relay  *relay.Relay
+}
+
+func (s ledgerLinks) version(ctx context.Context) (int64, error) {
+	version, err := s.ledger.LinkVersion(ctx)
+	if err != nil || s.relay == nil {
+		return version, err
+	}
+	// A relay that lost its data, or serves another ledger's links, is told again. One that is away is told later.
+	if id, published, err := s.relay.LinksVersion(ctx); err == nil && (id != s.ledger.ID() || published != version) {
+		return version, s.publish(ctx)
+	}
+	return version, nil
+}
+
+func (s ledgerLinks) table(ctx context.Context) (*tracker.LinkTable, error) {
+	return s.ledger.LinkTable(ctx)
+}
+
+func (s ledgerLinks) publish(ctx context.Context) error {
+	table, err := s.ledger.LinkTable(ctx)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(table.All())
+	if err != nil {
+		return err
+	}
+	if err := s.relay.PublishLinks(ctx, s.ledger.ID(), table.Version(), data); err != nil {
+		return fmt.Errorf("publishing the links: %w", err)
+	}
+	return nil
+}
+
+// relayLinks reads what the hubs published.
+type relayLinks struct{ relay *relay.Relay }
+
+func (s relayLinks) version(ctx context.Context) (int64, error) {
+	_, version, err := s.relay.LinksVersion(ctx)
+	return version, err
+}
+
+func (s relayLinks) table(ctx context.Context) (*tracker.LinkTable, error) {
+	version, data, err := s.relay.Links(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var links []tracker.Link
+	if len(data) == 0 {
+		return nil, errors.New("no hub has published links yet")
+	}
+	if err := json.Unmarshal(data, &links); err != nil {
+		return nil, fmt.Errorf("reading the published links: %w", err)
+	}
+	return tracker.NewLinkTable(version, links), nil
+}

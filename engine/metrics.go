@@ -1,0 +1,34 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-affiliate/caddy-affiliate/forward"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
+)
+
+var (
+	linkTableSize = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "caddy_affiliate_links",
+		Help: "Links in the edge's table, disabled ones included.",
+	})
+	auditJournalled = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "caddy_affiliate_audit_journalled_records",
+		Help: "Records on their way to the ledger, as the last audit counted them.",
+	})
+	auditUnbalanced = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "caddy_affiliate_audit_unbalanced_origins",
+		Help: "Origins whose sum does not hold or that lost a record; anything but 0 needs a person.",
+	})
+)
+
+// Collectors returns the metrics of the engine and of everything below it.
+func Collectors() []prometheus.Collector {
+	return slices.Concat(
+		[]prometheus.Collector{linkTableSize, auditJournalled, auditUnbalanced},
+		journal.Collectors(), relay.Collectors(), forward.Collectors(),
+	)
+}

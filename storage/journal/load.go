@@ -1,0 +1,218 @@
+package journal
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// findOrigins takes stock of the origins of earlier processes. It fsyncs them before anybody reads them: a record that was
+// only in the page cache when a process died could be shipped now and vanish at the next power cut.
+func (j *Journal) findOrigins() error {
+	parent := filepath.Join(j.dir, "origins")
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return fmt.Errorf("reading the journal's folder: %w", err)
+	}
+	for _, e := range entries {
+		id, err := tracker.ParseSessionID(e.Name())
+		if err != nil || id.String() != e.Name() || !e.IsDir() {
+			continue
+		}
+		o := &origin{name: e.Name(), dir: filepath.Join(parent, e.Name()), log: j.log, release: j.release}
+		if err := o.list(); err != nil {
+			return err
+		}
+		j.space.disk += o.state().Bytes
+		if err := o.sync(); err != nil {
+			j.log.Error("an origin of an earlier process is not read until it can be fsynced", "origin", o.name, "error", err)
+		} else if empty, err := o.removeEmpty(); err != nil {
+			return err
+		} else if empty {
+			continue
+		}
+		j.origins[o.name] = o
+	}
+	segmentBytes.Set(float64(j.space.disk))
+	return syncDir(parent)
+}
+
+// list finds the origin's segments.
+func (o *origin) list() error {
+	entries, err := os.ReadDir(o.dir) // sorted by name
+	if err != nil {
+		return fmt.Errorf("reading folder of origin: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), suffix) || !e.Type().IsRegular() {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			return fmt.Errorf("looking at segment: %w", err)
+		}
+		path := filepath.Join(o.dir, e.Name())
+		o.segments = append(o.segments, &segment{path: path, first: firstOf(path), size: info.Size(), changed: info.ModTime()})
+	}
+	return nil
+}
+
+// sync fsyncs what an earlier process has written.
+func (o *origin) sync() error {
+	if o.synced {
+		return nil
+	}
+	for _, seg := range o.segments {
+		f, err := os.OpenFile(seg.path, os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("opening segment: %w", err)
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return fmt.Errorf("fsyncing segment %s: %w", seg.path, err)
+		}
+	}
+	if err := syncDir(o.dir); err != nil {
+		return fmt.Errorf("fsyncing folder %s: %w", o.dir, err)
+	}
+	o.synced = true
+	return nil
+}
+
+// load reads an origin of an earlier process whole: what it holds, what of it is damaged.
+func (o *origin) load() error {
+	if o.loaded {
+		return nil
+	}
+	if err := o.sync(); err != nil {
+		return err
+	}
+	var runs []run
+	for i, seg := range o.segments {
+		if err := o.measure(seg); err != nil {
+			return err
+		}
+		found, err := seg.scan(o.name, seg.size)
+		if err != nil {
+			return err
+		}
+		seg.damaged = found.bad || found.torn && i < len(o.segments)-1
+		runs = append(runs, found.runs...)
+		if err := o.trim(seg, found.data); err != nil {
+			return err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.survey(runs)
+	o.loaded = true
+	if n := o.missing(); n > 0 {
+		unreadable.Add(float64(n))
+		o.log.Error("records of the journal are unreadable and go on as lost", "origin", o.name, "records", n)
+	}
+	return nil
+}
+
+// survey derives from the records found, and from the segments' names, from where to where the origin goes. A segment's
+// name counts: everything below it was durable before it was begun.
+func (o *origin) survey(runs []run) {
+	low, high := uint64(maxSeq), uint64(0)
+	for _, seg := range o.segments {
+		if seg.first > 0 {
+			low, high = min(low, seg.first), max(high, seg.first-1)
+		}
+	}
+	for _, r := range runs {
+		low, high = min(low, r.first), max(high, r.last)
+		r.seg.last = max(r.seg.last, r.last)
+	}
+	o.base, o.durable = min(low-1, high), high
+	o.runs = arrange(runs, o.base, o.durable)
+	next := high
+	for _, seg := range slices.Backward(o.segments) {
+		seg.last = max(seg.last, next)
+		if seg.first > 0 {
+			next = seg.first - 1
+		}
+	}
+}
+
+// arrange brings runs into the order of their numbers and takes out what is there twice or outside of base … durable.
+func arrange(runs []run, base, durable uint64) []run {
+	slices.SortStableFunc(runs, func(a, b run) int { return cmp.Compare(a.first, b.first) })
+	var out []run
+	last := base
+	for _, r := range runs {
+		r.first, r.last = max(r.first, last+1), min(r.last, durable)
+		if r.first <= r.last {
+			out = append(out, r)
+			last = r.last
+		}
+	}
+	return out
+}
+
+// scan looks at the first end bytes of the segment. A file that is gone holds nothing.
+func (seg *segment) scan(origin string, end int64) (scanned, error) {
+	f, err := os.Open(seg.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return scanned{}, nil
+	}
+	if err != nil {
+		return scanned{}, fmt.Errorf("opening segment: %w", err)
+	}
+	defer f.Close()
+	found, err := scan(f, origin, end)
+	if err != nil {
+		return scanned{}, fmt.Errorf("reading segment %s: %w", seg.path, err)
+	}
+	for i := range found.runs {
+		found.runs[i].seg = seg
+	}
+	return found, nil
+}
+
+// trim cuts the zeros behind the segment's data off, which a killed process has left. A file that was written to a moment
+// ago stays whole, in case a lock that does not work has let us in beside its writer.
+func (o *origin) trim(seg *segment, data int64) error {
+	if data >= seg.size || time.Since(seg.changed) < time.Second || !seg.unchanged() {
+		return nil
+	}
+	if err := os.Truncate(seg.path, data); err != nil {
+		return fmt.Errorf("cutting a segment to its written length: %w", err)
+	}
+	return o.measure(seg)
+}
+
+// measure notes the segment's size and time of the moment. One that is gone has no size.
+func (o *origin) measure(seg *segment) error {
+	var size int64
+	info, err := os.Stat(seg.path)
+	if err == nil {
+		size, seg.changed = info.Size(), info.ModTime()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("looking at segment: %w", err)
+	}
+	o.release(seg.size - size)
+	o.resize(seg, size)
+	return nil
+}
+
+// unchanged reports whether the file is as it was when it was scanned, or gone.
+func (seg *segment) unchanged() bool {
+	info, err := os.Stat(seg.path)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	return info.Size() == seg.size && info.ModTime().Equal(seg.changed)
+}

@@ -1,0 +1,172 @@
+// Package ledger is the system of record, in SQL: networks, affiliates, campaigns, links, sessions, and the cursors that
+// decide what of an origin has been applied. Packages sqlite and postgres open one; everything else here is the same text
+// for both engines.
+//
+// A method that fails has changed nothing, with one exception that no database can avoid: an error of the commit itself
+// leaves it unknown whether the change is there. Calling again is always right.
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/pressly/goose/v3"
+)
+
+// Errors of the ledger's methods.
+var (
+	ErrExists   = errors.New("exists already")
+	ErrNotFound = errors.New("not found")
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrationTable is goose's own table. It is named, so that another program's goose in the same database does not meet ours.
+const migrationTable = "affiliate_migration"
+
+// Database is an open database with what is particular to its engine. Packages sqlite and postgres fill it in.
+type Database struct {
+	Write *sql.DB // for transactions that write
+	Read  *sql.DB // for reads, which must not wait for writers; may be Write itself
+
+	Snapshot sql.IsolationLevel // at which the reads of one transaction see one state
+
+	Dialect   goose.Dialect
+	Migration []goose.ProviderOption // how several processes are kept from migrating at once
+
+	// Insert adds rows to a table and returns how many were new. A row whose primary key is there already is left alone.
+	Insert func(ctx context.Context, tx *sql.Tx, r Rows) (int64, error)
+	// Refused reports whether err says that the database refuses the values themselves, now and for ever (protocol R9).
+	Refused func(err error) bool
+	// Commit commits, and fails when it is not certain that the commit will last (protocol L4). Nil: tx.Commit.
+	Commit func(conn *sql.Conn, tx *sql.Tx) error
+
+	Warnings []string // see Ledger.Warnings
+}
+
+// Ledger is an open ledger. All methods may be called from several goroutines, and several ledgers, in any number of
+// processes, may be open on one database.
+type Ledger struct {
+	db   Database
+	id   string
+	now  func() time.Time
+	tick ticker
+}
+
+// New brings the schema of db up to date and returns the ledger in it. It takes db over: when New fails, db is closed.
+func New(ctx context.Context, db Database) (*Ledger, error) {
+	l := &Ledger{db: db, now: time.Now}
+	if err := l.prepare(ctx); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Ledger) prepare(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("reading migrations: %w", err)
+	}
+	options := append([]goose.ProviderOption{goose.WithTableName(migrationTable), goose.WithDisableGlobalRegistry(true)}, l.db.Migration...)
+	provider, err := goose.NewProvider(l.db.Dialect, l.db.Write, files, options...)
+	if err != nil {
+		return fmt.Errorf("reading migrations: %w", err)
+	}
+	if err := migrate(ctx, provider); err != nil {
+		return fmt.Errorf("bringing the ledger's schema up to date: %w", err)
+	}
+	return l.write(ctx, l.identify)
+}
+
+// migrateAttempts bounds the retries of migrate.
+const migrateAttempts = 5
+
+// migrate tries again when it fails: SQLite has no lock that would span a migration, so of two processes that open a new
+// file at once the second fails on what the first has just made, and finds it made when it looks again.
+func migrate(ctx context.Context, provider *goose.Provider) (err error) {
+	for range migrateAttempts {
+		if _, err = provider.Up(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// identify gives a new ledger its id, and reads that of an old one.
+func (l *Ledger) identify(tx *sql.Tx) error {
+	_, err := tx.Exec(`INSERT INTO meta (one, ledger_id, link_version) VALUES (1, $1, 0) ON CONFLICT (one) DO NOTHING`,
+		uuid.NewString())
+	if err == nil {
+		err = tx.QueryRow(`SELECT ledger_id FROM meta`).Scan(&l.id)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the ledger's id: %w", err)
+	}
+	return nil
+}
+
+// ID returns the random name that the ledger got when it was made (protocol L5). A restored copy has the id of its original.
+func (l *Ledger) ID() string { return l.id }
+
+// Warnings returns what the operator should know of the database as it was found, one sentence each, for the caller to log.
+func (l *Ledger) Warnings() []string { return l.db.Warnings }
+
+// Ping reports whether the ledger answers.
+func (l *Ledger) Ping(ctx context.Context) error {
+	var one int
+	if err := l.db.Read.QueryRowContext(ctx, `SELECT one FROM meta`).Scan(&one); err != nil {
+		return fmt.Errorf("asking the ledger: %w", err)
+	}
+	return nil
+}
+
+// Close closes the database. Calls under way may fail.
+func (l *Ledger) Close() error {
+	var err error
+	if l.db.Read != l.db.Write {
+		err = l.db.Read.Close()
+	}
+	if err := errors.Join(err, l.db.Write.Close()); err != nil {
+		return fmt.Errorf("closing the ledger: %w", err)
+	}
+	return nil
+}
+
+// write runs do in one transaction and commits it, or rolls back when do fails.
+func (l *Ledger) write(ctx context.Context, do func(tx *sql.Tx) error) error {
+	conn, err := l.db.Write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to the ledger: %w", err)
+	}
+	defer conn.Close()
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	defer tx.Rollback()
+	if err := do(tx); err != nil {
+		return err
+	}
+	commit := l.db.Commit
+	if commit == nil {
+		commit = func(_ *sql.Conn, tx *sql.Tx) error { return tx.Commit() }
+	}
+	if err := commit(conn, tx); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	return nil
+}
+
+// millis is the form of a time in the ledger: milliseconds since 1970.
+func millis(t time.Time) int64 { return t.UnixMilli() }
+
+// fromMillis is the inverse of millis, in UTC.
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

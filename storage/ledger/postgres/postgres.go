@@ -1,0 +1,107 @@
+// Package postgres opens a ledger in PostgreSQL, for several nodes.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+)
+
+// ErrDSN is returned for a connection string that is none. What is wrong with it is not said, since a message that quotes a
+// malformed string could quote its password.
+var ErrDSN = errors.New("the DSN is no PostgreSQL connection string (postgres://user:password@host:port/database?sslmode=…)")
+
+// Limits of the connection pool of a process.
+const (
+	maxConns     = 8
+	maxIdleConns = 4
+	maxIdleTime  = 5 * time.Minute
+)
+
+// Open connects to PostgreSQL and opens the ledger in the schema that dsn leads to (search_path, by default public). Errors
+// never contain the DSN's password.
+func Open(ctx context.Context, dsn string) (*ledger.Ledger, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, ErrDSN
+	}
+	config.OnNotice = noteWarning
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(insistOnDurability))
+	db.SetMaxOpenConns(maxConns)
+	db.SetMaxIdleConns(maxIdleConns)
+	db.SetConnMaxIdleTime(maxIdleTime)
+	l, err := open(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("opening ledger in PostgreSQL at %s: %w", config.Host, err)
+	}
+	return l, nil
+}
+
+func open(ctx context.Context, db *sql.DB) (*ledger.Ledger, error) {
+	warnings, err := inspect(ctx, db)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120), lock.WithUnlockTimeout(1, 10))
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("making the migrations' lock: %w", err)
+	}
+	return ledger.New(ctx, ledger.Database{
+		Write: db, Read: db,
+		Snapshot:  sql.LevelRepeatableRead,
+		Dialect:   goose.DialectPostgres,
+		Migration: []goose.ProviderOption{goose.WithSessionLocker(locker)},
+		Insert:    insert,
+		Refused:   refused,
+		Commit:    commit,
+		Warnings:  warnings,
+	})
+}
+
+// inspect reads what the operator should know of the server's settings.
+func inspect(ctx context.Context, db *sql.DB) (warnings []string, err error) {
+	var encoding, reset string
+	err = db.QueryRowContext(ctx, `SELECT current_setting('server_encoding'),
+		(SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit')`).Scan(&encoding, &reset)
+	if err != nil {
+		return nil, fmt.Errorf("reading the server's settings: %w", err)
+	}
+	if encoding != "UTF8" {
+		warnings = append(warnings, fmt.Sprintf("the database's encoding is %s: sessions with other characters go to quarantine; "+
+			"make the database with ENCODING 'UTF8'", encoding))
+	}
+	if reset == "off" {
+		warnings = append(warnings, "synchronous_commit is off in PostgreSQL: the ledger turns it on for its own connections, "+
+			"since a commit that is answered must last")
+	}
+	return warnings, nil
+}
+
+// insistOnDurability turns synchronous_commit on where it is off. Any other setting waits for the disk at least, and stays.
+func insistOnDurability(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
+		WHERE current_setting('synchronous_commit') = 'off'`)
+	if err != nil {
+		return fmt.Errorf("turning synchronous_commit on: %w", err)
+	}
+	return nil
+}
+
+// refused reports whether PostgreSQL refuses the values: SQLSTATE class 22 (data exception) or 23 (integrity constraint).
+// Every other class is the state of the server, of the connection or of a competitor, and passes.
+func refused(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && len(e.Code) == 5 && (e.Code[:2] == "22" || e.Code[:2] == "23")
+}

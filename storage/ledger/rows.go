@@ -1,0 +1,29 @@
+package ledger
+
+// Rows is a batch for one table, held by column: the form from which each engine inserts fastest.
+type Rows struct {
+	Table   string
+	Key     string // the primary key
+	Columns []Column
+	Len     int // rows; the length of each column
+}
+
+// Column is one column of a batch. Exactly one of the slices is set.
+type Column struct {
+	Name  string
+	Text  []string
+	Int   []int64
+	Truth []bool
+}
+
+// Value returns the value of row i.
+func (c *Column) Value(i int) any {
+	switch {
+	case c.Text != nil:
+		return c.Text[i]
+	case c.Int != nil:
+		return c.Int[i]
+	default:
+		return c.Truth[i]
+	}
+}

@@ -1,0 +1,109 @@
+// Package sqlite opens a ledger in a SQLite file, the embedded default: no server, no cgo.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+)
+
+// readers is how many reads may run at once. They see the last commit and never wait for the writer (WAL).
+const readers = 4
+
+// Open opens the ledger in the file at path, and makes both where they are missing, readable by the owner alone. Every
+// commit is on disk before it is answered (WAL, synchronous=FULL). Several processes may open one file, on a local disk.
+func Open(ctx context.Context, path string) (*ledger.Ledger, error) {
+	path, err := create(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
+	}
+	write, err := sql.Open("sqlite", writerDSN(path))
+	if err != nil {
+		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
+	}
+	write.SetMaxOpenConns(1)
+	read, err := sql.Open("sqlite", readerDSN(path))
+	if err != nil {
+		write.Close()
+		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
+	}
+	read.SetMaxOpenConns(readers)
+	l, err := ledger.New(ctx, ledger.Database{
+		Write: write, Read: read,
+		Dialect: goose.DialectSQLite3,
+		Insert:  new(inserter).insert,
+		Refused: refused,
+
+		Warnings: libcWarning(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// create makes the file and its folder, and returns its absolute path. SQLite gives the files beside it the same mode.
+func create(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return path, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return path, err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return path, err
+	}
+	return path, file.Close()
+}
+
+func writerDSN(path string) string {
+	return dsn(path, url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {
+			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+			"cache_size(-16384)",           // KiB
+			"journal_size_limit(67108864)", // bytes that the log keeps after a large transaction
+		},
+	})
+}
+
+func readerDSN(path string) string {
+	return dsn(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(ON)"}})
+}
+
+// dsn returns the driver's name of the file: a URI, so that no byte of the path is taken for a parameter.
+func dsn(path string, parameters url.Values) string {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // a drive's letter
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: parameters.Encode()}
+	return u.String()
+}
+
+// refused reports whether SQLite refuses the values: a constraint, a type, a size. BUSY, FULL, IOERR, NOMEM and the like are
+// the state of the machine and pass.
+func refused(err error) bool {
+	var e *driver.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() & 0xff {
+	case lib.SQLITE_CONSTRAINT, lib.SQLITE_MISMATCH, lib.SQLITE_TOOBIG:
+		return true
+	}
+	return false
+}

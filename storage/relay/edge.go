@@ -1,0 +1,128 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// ErrCall is returned for entries that no edge may send: numbers with a gap, out of range, or not above what is expected.
+var ErrCall = errors.New("entries are not in sequence")
+
+// Call is one request of an edge about one origin's stream.
+type Call struct {
+	Origin   string
+	Expected uint64          // the last number that the stream should have, 0 for none
+	Reset    bool            // put the stream away and begin anew with Entries
+	Old      bool            // an earlier process wrote this origin: a reset parks the stream instead of deleting it
+	Entries  []tracker.Entry // numbered without a gap; none only asks (and never resets)
+}
+
+// Answer is where the stream stands after a call.
+type Answer struct {
+	OK              bool   // the entries were appended: the stream ended as expected
+	Last            uint64 // the highest number the stream ever had, trimmed ones included; 0 if there is no stream
+	First           uint64 // the lowest number in it, 0 if it is empty
+	Len             uint64 // how many entries it has
+	Cursor, Settled int64  // the ledger's, as hubs last published them; -1 unknown
+}
+
+// Announce makes the origin known to hubs. An edge does it before its first append and every 30 s.
+func (r *Relay) Announce(ctx context.Context, origin string) error {
+	err := announceScript.Run(ctx, r.client, []string{originsKey}, "announce", origin).Err()
+	if err = done("announce", err); err != nil {
+		return fmt.Errorf("announcing origin %s: %w", origin, err)
+	}
+	return nil
+}
+
+// Append asks where the origin's stream stands, after appending the call's entries if it ends where the call expects. A
+// call without an answer may have been done or be done later; asking again is always right. ErrFull, ErrCall, or the
+// client's error.
+func (r *Relay) Append(ctx context.Context, c Call) (Answer, error) {
+	args, err := c.args()
+	if err != nil {
+		return Answer{}, fmt.Errorf("appending to origin %s: %w", c.Origin, err)
+	}
+	name := strconv.FormatInt(time.Now().UnixMilli(), 10)
+	args[3] = name
+	keys := []string{eventsKey(c.Origin), cursorKey(c.Origin), parkedIndex(c.Origin), parkedKey(c.Origin, name)}
+	start := time.Now()
+	reply, err := appendScript.Run(ctx, r.client, keys, args...).Slice()
+	if err = done(c.operation(), err); err != nil {
+		if redis.IsOOMError(err) {
+			err = fmt.Errorf("%w: %w", ErrFull, err)
+		}
+		return Answer{}, fmt.Errorf("appending to origin %s: %w", c.Origin, err)
+	}
+	a, err := parseAnswer(reply)
+	if err != nil {
+		return Answer{}, fmt.Errorf("appending to origin %s: %w", c.Origin, err)
+	}
+	c.count(a, time.Since(start))
+	return a, nil
+}
+
+// args are the arguments of appendScript; the fourth is the caller's to fill.
+func (c Call) args() ([]any, error) {
+	mode, age := "append", "live"
+	if c.Reset {
+		mode = "reset"
+	}
+	if c.Old {
+		age = "old"
+	}
+	e := encoder{origin: c.Origin, args: make([]any, 4, 4+40*len(c.Entries))}
+	e.args[0], e.args[1], e.args[2] = strconv.FormatUint(c.Expected, 10), mode, age
+	for i, entry := range c.Entries {
+		if entry.Seq != c.Entries[0].Seq+uint64(i) || entry.Seq == 0 || entry.Seq >= maxSeq {
+			return nil, fmt.Errorf("%w: %d cannot stand at place %d of a batch", ErrCall, entry.Seq, i)
+		}
+		e.add(entry)
+	}
+	if len(c.Entries) > 0 && !c.Reset && c.Entries[0].Seq <= c.Expected {
+		return nil, fmt.Errorf("%w: %d does not follow %d", ErrCall, c.Entries[0].Seq, c.Expected)
+	}
+	return e.args, nil
+}
+
+// parseAnswer reads what appendScript returned.
+func parseAnswer(reply []any) (a Answer, err error) {
+	if len(reply) != 6 {
+		return a, fmt.Errorf("the script answered %d values instead of 6", len(reply))
+	}
+	ok, isInt := reply[0].(int64)
+	length, isInt2 := reply[3].(int64)
+	if !isInt || !isInt2 {
+		return a, fmt.Errorf("the script answered %T and %T instead of two integers", reply[0], reply[3])
+	}
+	a.OK, a.Len = ok == 1, uint64(length)
+	if a.Last, err = strconv.ParseUint(text(reply[1]), 10, 64); err != nil {
+		return a, fmt.Errorf("the script's last number: %w", err)
+	}
+	if a.First, err = strconv.ParseUint(text(reply[2]), 10, 64); err != nil {
+		return a, fmt.Errorf("the script's first number: %w", err)
+	}
+	a.Cursor, a.Settled = position(reply[4]), position(reply[5])
+	return a, nil
+}
+
+// text is a reply that should be a string, "" for any other.
+func text(reply any) string {
+	s, _ := reply.(string)
+	return s
+}
+
+// position is a published number, or -1 for what no hub wrote.
+func position(reply any) int64 {
+	if n, ok := parseNumber(text(reply)); ok {
+		return int64(n)
+	}
+	return -1
+}

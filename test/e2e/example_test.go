@@ -1,0 +1,59 @@
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-affiliate/caddy-affiliate/test/caddy"
+	"github.com/caddy-affiliate/caddy-affiliate/test/check"
+)
+
+// What `make run` shows a newcomer: the shop, the click, the next page, and the same from the command line.
+func TestExample(t *testing.T) {
+	root, err := caddy.Root()
+	must(t, err)
+	text, err := os.ReadFile(filepath.Join(root, "Caddyfile.example"))
+	must(t, err)
+	example := strings.Replace(string(text), "\n:8080 {", "\n:{$HTTP_PORT} {", 1)
+	if example == string(text) {
+		t.Fatal("the example does not listen on :8080")
+	}
+	dir := t.TempDir()
+	must(t, os.CopyFS(filepath.Join(dir, "demo"), os.DirFS(filepath.Join(root, "demo"))))
+	p := caddy.Start(t, example, caddy.In(dir))
+
+	visitor := newBrowser(t)
+	contains(t, visitor.open(p.URL+"/"), "Nobody sent you here")
+	contains(t, visitor.open(p.URL+"/basket.html"), "came without a partner’s link")
+	contains(t, visitor.open(p.URL+"/?via=demo"), "<b>Demo Partner</b> sent you")
+	check.Settle(t, p)
+	sessions := check.Sessions(t, p)
+	if len(sessions) != 1 {
+		t.Fatalf("the ledger has %d sessions, want 1", len(sessions))
+	}
+	basket := visitor.open(p.URL + "/basket.html")
+	contains(t, basket, "Demo Partner")
+	contains(t, basket, sessions[0].ID)
+	contains(t, basket, sessions[0].VisitorID)
+	contains(t, visitor.open(p.URL+"/style.css"), "body {")
+
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	must(t, err)
+	if got := fmt.Sprint(names); got != fmt.Sprint([]string{filepath.Join(dir, "data"), filepath.Join(dir, "demo")}) {
+		t.Errorf("the example wrote beside ./data: %s", got)
+	}
+	if logs := p.Logs(); strings.Contains(logs, sessions[0].VisitorID) || strings.Contains(logs, url.QueryEscape("via=demo")) {
+		t.Error("what Caddy printed says who clicked")
+	}
+}
+
+func contains(t *testing.T, p page, want string) {
+	t.Helper()
+	if p.StatusCode != 200 || !strings.Contains(p.body, want) {
+		t.Errorf("%s answers %d without %q:\n%s", p.Request.URL, p.StatusCode, want, p.body)
+	}
+}

@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/test/caddy"
+	"github.com/caddy-affiliate/caddy-affiliate/test/check"
+	"github.com/caddy-affiliate/caddy-affiliate/test/load"
+)
+
+// A link that exists only in the ledger works after a restart with the ledger gone, and what was clicked meanwhile is
+// booked when the ledger is back.
+func TestRestartKeepsLinks(t *testing.T) {
+	p := caddy.Start(t, site)
+	run(t, p, "affiliate", "link", "add", "spring")
+	visitor := newBrowser(t)
+	first := visitor.open(p.URL + "/?via=spring").session()
+	check.Settle(t, p)
+	p.Term()
+
+	books, away := filepath.Join(p.Dir, "books"), filepath.Join(p.Dir, "away")
+	must(t, os.Rename(books, away))
+	must(t, os.WriteFile(books, nil, 0o600)) // no folder, so no ledger can be made here
+	p.Restart()
+	if kept := visitor.open(p.URL + "/").session(); kept != first {
+		t.Errorf("after the restart the visitor's session is %q, was %q", kept, first)
+	}
+	landing := newBrowser(t).open(p.URL + "/?via=spring")
+	theCookie(t, landing)
+	if _, _, status := p.CLI("affiliate", "session", "list"); status == 0 {
+		t.Error("sessions are listed without a ledger")
+	}
+
+	must(t, os.Remove(books))
+	must(t, os.Rename(away, books))
+	check.Acked(t, []load.Token{{Session: first, Cookie: "1"}, {Session: landing.session(), Cookie: "2"}}, p)
+}
+
+// SIGTERM under load: every request that was accepted is answered, and every token's session is there after the restart.
+func TestTermDrains(t *testing.T) {
+	p := caddy.Start(t, site)
+	r := clicks(p).Start()
+	await(t, "500 tokens", func() bool { return r.Tokens() >= 500 })
+	p.Term()
+	result := r.Stop()
+	t.Log(result)
+	if result.Failed() > result.Errors+result.Unsent {
+		t.Errorf("a response failed: %v", result.Statuses)
+	}
+	p.Restart()
+	check.Acked(t, result.Tokens, p)
+}
+
+// SIGKILL at random moments under load: a token in a browser has its session on disk.
+func TestKill(t *testing.T) {
+	p := caddy.Start(t, site)
+	r := clicks(p).Start()
+	for n := range check.Times(5, 100) {
+		due := r.Tokens() + 100 + rand.IntN(500)
+		await(t, "more tokens", func() bool { return r.Tokens() >= due })
+		p.Kill()
+		if p.Restart(); n == 0 {
+			t.Logf("after the first kill: %d tokens", r.Tokens())
+		}
+	}
+	due := r.Tokens() + 100
+	await(t, "tokens after the last kill", func() bool { return r.Tokens() >= due })
+	result := r.Stop()
+	t.Log(result)
+	check.Acked(t, result.Tokens, p)
+}
+
+// Reloads under load: no request fails, no token is lost, and nothing piles up.
+func TestReload(t *testing.T) {
+	p := caddy.Start(t, site)
+	r := clicks(p).Start()
+	await(t, "200 tokens", func() bool { return r.Tokens() >= 200 })
+	must(t, p.Reload(site))
+	goroutines, descriptors := resources(t, p)
+	for range check.Times(20, 200) {
+		must(t, p.Reload(site))
+	}
+	await(t, "the goroutines to be as many as before", func() bool {
+		g, d := resources(t, p)
+		return g <= goroutines+10 && d <= descriptors+10
+	})
+	result := r.Stop()
+	t.Log(result)
+	if result.Failed() > 0 {
+		t.Errorf("%d requests failed", result.Failed())
+	}
+	check.Acked(t, result.Tokens, p)
+}
+
+// In a run without faults the three counts are one: human clicks, tokens with those withheld, and what clients received.
+func TestCounts(t *testing.T) {
+	p := caddy.Start(t, site)
+	result := clicks(p).For(2 * time.Second)
+	t.Log(result)
+	if result.Failed() > 0 {
+		t.Errorf("%d requests failed", result.Failed())
+	}
+	check.Acked(t, result.Tokens, p)
+	m := p.Metrics()
+	if human := m[`caddy_affiliate_clicks_total{class="human"}`]; int(human) != len(result.Latencies) {
+		t.Errorf("%d clicks were sent and %.0f counted", len(result.Latencies), human)
+	}
+	if tokens := m["caddy_affiliate_tokens_total"]; int(tokens) != len(result.Tokens) {
+		t.Errorf("%d tokens were received and %.0f counted", len(result.Tokens), tokens)
+	}
+	if n := len(check.Sessions(t, p)); n < len(result.Tokens) || n > len(result.Latencies) {
+		t.Errorf("the ledger has %d sessions of %d clicks and %d tokens", n, len(result.Latencies), len(result.Tokens))
+	}
+}
+
+// resources counts the goroutines and open descriptors of the process.
+func resources(t *testing.T, p *caddy.Process) (goroutines, descriptors int) {
+	t.Helper()
+	return int(p.Metrics()["go_goroutines"]), p.Descriptors()
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("waited a minute for %s", what)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

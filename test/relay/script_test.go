@@ -1,0 +1,186 @@
+//go:build unix
+
+package relay_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
+)
+
+func TestPollOfNothing(t *testing.T) {
+	start(t).poll("nothing there", relay.Answer{Cursor: -1, Settled: -1})
+}
+
+func TestAppendOnlyWhereTheStreamEndsAsExpected(t *testing.T) {
+	f := start(t)
+	first := relay.Call{Entries: entries(1, 3)}
+	f.expect("append 1 to 3", first, relay.Answer{OK: true, Last: 3, First: 1, Len: 3, Cursor: -1, Settled: -1})
+	f.expect("the same again", first, relay.Answer{Last: 3, First: 1, Len: 3, Cursor: -1, Settled: -1})
+	f.commit(2, 0)
+	f.poll("after a commit at 2", relay.Answer{Last: 3, First: 3, Len: 1, Cursor: 2, Settled: 0})
+	f.reads("each once", 2, 0, 3)
+}
+
+func TestAppendAfterTheCursorWhereTheStreamIsGone(t *testing.T) {
+	f := start(t)
+	f.ship(0, 1, 5)
+	f.commit(5, 5)
+	f.do("FLUSHALL")
+	f.poll("after FLUSHALL", relay.Answer{Cursor: -1, Settled: -1})
+	f.expect("append 6", relay.Call{Entries: entries(6, 6)}, relay.Answer{OK: true, Last: 6, First: 6, Len: 1, Cursor: -1, Settled: -1})
+}
+
+func TestPassComparesAndMayLower(t *testing.T) {
+	f := start(t)
+	f.ship(0, 1, 3)
+	if !f.pass(-1, 2, 1) {
+		t.Fatal("refused where the key is absent, as seen")
+	}
+	if f.pass(1, 1, 0) {
+		t.Fatal("published although the key had moved")
+	}
+	if f.pass(-1, 1, 0) {
+		t.Fatal("published although the key had appeared")
+	}
+	if !f.pass(2, 1, 0) {
+		t.Fatal("did not lower the cursor")
+	}
+	cursor, settled, err := f.relay.Key(t.Context(), origin)
+	if cursor != 1 || settled != 1 || err != nil {
+		t.Fatalf("cursor %d, settled %d, %v; settled only rises", cursor, settled, err)
+	}
+}
+
+func TestCommitOnlyRaises(t *testing.T) {
+	f := start(t)
+	f.ship(0, 1, 10)
+	f.commit(10, 8)
+	f.commit(9, 7)
+	f.poll("the slower hub does not lower it", relay.Answer{Last: 10, Cursor: 10, Settled: 8})
+}
+
+func TestStrangersDamageShowsAndAResetMendsIt(t *testing.T) {
+	f := start(t)
+	f.ship(0, 1, 3)
+	f.commit(2, 0)
+	f.do("XTRIM", events, "MAXLEN", 0)
+	f.poll("trimmed", relay.Answer{Last: 3, Cursor: 2})
+	f.expect("reset", relay.Call{Expected: 3, Reset: true, Entries: entries(3, 3)}, relay.Answer{OK: true, Last: 3, First: 3, Len: 1, Cursor: 2})
+	f.ship(3, 4, 5)
+	f.do("XDEL", events, "4-0")
+	f.poll("an entry deleted: length is not 5-3+1", relay.Answer{Last: 5, First: 3, Len: 2, Cursor: 2})
+	f.do("XADD", events, "*", "x", "y")
+	a := f.call(relay.Call{})
+	if a.Last < 1_000_000_000_000 || a.Len != 3 {
+		t.Fatalf("a stranger's XADD * does not show: %+v", a)
+	}
+	f.expect("reset over it", relay.Call{Expected: a.Last, Reset: true, Entries: entries(3, 5)},
+		relay.Answer{OK: true, Last: 5, First: 3, Len: 3, Cursor: 2})
+	f.reads("all is there", 2, 0, 3, 4, 5)
+}
+
+func TestAStrangersHighestIDIsComparedExactly(t *testing.T) {
+	f := start(t)
+	f.ship(0, 1, 1)
+	f.do("XADD", events, "18446744073709551615-1", "x", "y")
+	a := f.call(relay.Call{})
+	if a.Last != 1<<64-1 {
+		t.Fatalf("last is %d", a.Last)
+	}
+	f.expect("a reset that is off by one", relay.Call{Expected: a.Last - 1, Reset: true, Entries: entries(1, 1)},
+		relay.Answer{Last: a.Last, First: 1, Len: 2, Cursor: -1, Settled: -1})
+	f.expect("reset", relay.Call{Expected: a.Last, Reset: true, Entries: entries(1, 1)},
+		relay.Answer{OK: true, Last: 1, First: 1, Len: 1, Cursor: -1, Settled: -1})
+}
+
+func TestResetThatComesLateDoesNothing(t *testing.T) {
+	f := start(t)
+	f.ship(0, 1, 3)
+	f.expect("late", relay.Call{Expected: 2, Reset: true, Entries: entries(1, 1)}, relay.Answer{Last: 3, First: 1, Len: 3, Cursor: -1, Settled: -1})
+	f.reads("untouched", 0, 0, 1, 2, 3)
+}
+
+func TestResetWithoutEntriesOnlyAsks(t *testing.T) {
+	f := start(t)
+	f.ship(0, 1, 3)
+	f.expect("no entries", relay.Call{Expected: 3, Reset: true}, relay.Answer{Last: 3, First: 1, Len: 3, Cursor: -1, Settled: -1})
+}
+
+func TestWhatIsDoneExpires(t *testing.T) {
+	f := start(t)
+	f.ship(0, 1, 5)
+	f.commit(3, 3)
+	if !f.sevenDays(cursor) || !f.forever(events) {
+		t.Fatal("the cursor's key expires in 7 days, a stream with entries never")
+	}
+	f.commit(5, 5)
+	if !f.sevenDays(events) {
+		t.Fatal("an empty stream expires in 7 days")
+	}
+	f.ship(5, 6, 6)
+	if !f.forever(events) {
+		t.Fatal("an append makes it stay")
+	}
+}
+
+func TestFullRedisTakesNothingAndCanBeDrained(t *testing.T) {
+	f := start(t)
+	f.ship(0, 1, 6)
+	f.do("CONFIG", "SET", "maxmemory", 1)
+	if _, err := f.relay.Append(t.Context(), relay.Call{Origin: origin, Expected: 6, Entries: entries(7, 7)}); !errors.Is(err, relay.ErrFull) {
+		t.Fatalf("append: %v, want ErrFull", err)
+	}
+	f.poll("a poll is answered, nothing was half done", relay.Answer{Last: 6, First: 1, Len: 6, Cursor: -1, Settled: -1})
+	f.reads("and all can be read", 0, 0, 1, 2, 3, 4, 5, 6)
+	f.must(f.relay.Announce(t.Context(), origin))
+	f.commit(6, 0)
+	f.poll("drained", relay.Answer{Last: 6, Cursor: 6})
+	if !f.pass(6, 5, 0) {
+		t.Fatal("no pass out of memory")
+	}
+	f.do("CONFIG", "SET", "maxmemory", 0)
+	f.ship(6, 7, 7)
+}
+
+func TestAStrangersValuesCountAsAbsent(t *testing.T) {
+	f := start(t)
+	for _, key := range []string{events, cursor, parked, "affiliate:origins"} {
+		f.do("SET", key, "a stranger's")
+	}
+	f.poll("strings", relay.Answer{Cursor: -1, Settled: -1})
+	f.reads("strings", 0, 0)
+	if c, s, err := f.relay.Key(t.Context(), origin); c != -1 || s != -1 || err != nil {
+		t.Fatalf("%d %d %v", c, s, err)
+	}
+	if origins, err := f.relay.Origins(t.Context()); len(origins) != 0 || err != nil {
+		t.Fatalf("%v %v", origins, err)
+	}
+	f.must(f.relay.DropParked(t.Context(), origin, 1))
+	f.must(f.relay.Announce(t.Context(), origin))
+	f.ship(0, 1, 3)
+	f.commit(1, 1)
+	f.expect("an old disk parks over a stranger's index", relay.Call{Expected: 3, Reset: true, Old: true, Entries: entries(2, 2)},
+		relay.Answer{OK: true, Last: 2, First: 2, Len: 1, Cursor: 1, Settled: 1})
+	f.reads("and all is found", 1, 0, 2, 3)
+	if origins, err := f.relay.Origins(t.Context()); len(origins) != 1 || err != nil {
+		t.Fatalf("%v %v", origins, err)
+	}
+}
+
+func TestAStrangersCursorIsReplaced(t *testing.T) {
+	for _, junk := range []string{"", "abc", "007", "-5", "1e3", "99999999999999999999", "1000000000000"} {
+		f := start(t)
+		f.ship(0, 1, 3)
+		f.do("HSET", cursor, "cursor", junk, "settled", junk)
+		f.poll(junk, relay.Answer{Last: 3, First: 1, Len: 3, Cursor: -1, Settled: -1})
+		if !f.pass(-1, 2, 1) {
+			t.Errorf("%q: the pass is refused for ever", junk)
+		}
+		f.poll(junk, relay.Answer{Last: 3, First: 3, Len: 1, Cursor: 2, Settled: 1})
+		f.do("HSET", cursor, "cursor", junk)
+		f.commit(3, 1)
+		f.poll(junk, relay.Answer{Last: 3, Cursor: 3, Settled: 1})
+	}
+}

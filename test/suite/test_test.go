@@ -1,0 +1,54 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// What `go test -json` prints, shortened to what is read of it.
+func TestFollow(t *testing.T) {
+	for _, c := range []struct {
+		name, events string
+		want         tally
+		verdict      string // part of the error; empty: all is well
+		shown        string // part of what is shown
+	}{
+		{"passes", `{"Action":"run","Package":"p","Test":"A"}
+{"Action":"output","Package":"p","Test":"A","Output":"secret chatter\n"}
+{"Action":"pass","Package":"p","Test":"A/sub"}
+{"Action":"pass","Package":"p","Test":"A"}
+{"Action":"pass","Package":"p","Elapsed":1.5}`, tally{2, 0, 0}, "", "ok   p  2 tests, 1.5s"},
+		{"fails", `{"Action":"output","Package":"p","Test":"A","Output":"A is wrong\n"}
+{"Action":"fail","Package":"p","Test":"A"}
+{"Action":"pass","Package":"p","Test":"B"}
+{"Action":"fail","Package":"p"}`, tally{1, 1, 0}, "1 failed", "A is wrong"},
+		{"skips", `{"Action":"output","Package":"p","Test":"A","Output":"no redis\n"}
+{"Action":"skip","Package":"p","Test":"A"}
+{"Action":"pass","Package":"p","Test":"B"}
+{"Action":"pass","Package":"p"}`, tally{1, 0, 1}, "skipped", "no redis"},
+		{"does not build", `{"ImportPath":"p [p.test]","Action":"build-output","Output":"undefined: x\n"}
+{"ImportPath":"p [p.test]","Action":"build-fail"}
+{"Action":"fail","Package":"p","FailedBuild":"p [p.test]"}`, tally{0, 1, 0}, "1 failed", "undefined: x"},
+		{"ends early", `{"Action":"pass","Package":"p","Test":"A"}
+{"Action":"output","Package":"p","Output":"exit status 3\n"}
+{"Action":"fail","Package":"p"}`, tally{1, 1, 0}, "1 failed", "exit status 3"},
+		{"a package without tests is not skipped", `{"Action":"pass","Package":"p","Test":"A"}
+{"Action":"skip","Package":"q"}`, tally{1, 0, 0}, "", ""},
+		{"nothing", ``, tally{}, "no test", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var shown strings.Builder
+			got, err := follow(strings.NewReader(c.events), &shown)
+			if err != nil || *got != c.want {
+				t.Errorf("counts %s, %v; want %s", got, err, &c.want)
+			}
+			verdict := got.verdict()
+			if c.verdict == "" && verdict != nil || c.verdict != "" && (verdict == nil || !strings.Contains(verdict.Error(), c.verdict)) {
+				t.Errorf("judges %v, want %q", verdict, c.verdict)
+			}
+			if !strings.Contains(shown.String(), c.shown) || strings.Contains(shown.String(), "chatter") {
+				t.Errorf("shows %q, want %q", &shown, c.shown)
+			}
+		})
+	}
+}
