@@ -193,8 +193,8 @@ func tableLinks(table *tracker.LinkTable, network string) []linkJSON {
 	return shown
 }
 
-// network is the network that a change is for.
-func network(live *liveEngine, r *http.Request) string {
+// networkOf is the network that a change is for.
+func networkOf(live *liveEngine, r *http.Request) string {
 	if name := r.URL.Query().Get("network"); name != "" {
 		return name
 	}
@@ -211,7 +211,7 @@ func addLink(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
 	if err := body.Decode(&asked); err != nil {
 		return badRequest("reading the link: %w", err)
 	}
-	link := asked.newLink(network(live, r))
+	link := asked.newLink(networkOf(live, r))
 	link.Source = "api"
 	if err := checkLink(link); err != nil {
 		return badRequest("%w", err)
@@ -227,7 +227,7 @@ func addLink(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
 
 func setLinkActive(active bool) func(*liveEngine, http.ResponseWriter, *http.Request) error {
 	return func(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
-		network, code := network(live, r), r.PathValue("code")
+		network, code := networkOf(live, r), r.PathValue("code")
 		if err := tracker.CheckCode(code); err != nil {
 			return badRequest("%w", err)
 		}

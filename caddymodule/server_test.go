@@ -102,10 +102,15 @@ func (s *server) load(config []byte) {
 	if err := caddy.Load(config, true); err != nil {
 		s.t.Fatalf("loading: %v", err)
 	}
-	s.eventually("the journal and the ledger open", func() bool {
+	s.eventually("the engine is open and its links are in the ledger", func() bool {
 		live := running()
 		if live == nil {
 			return !bytes.Contains(config, []byte("affiliate"))
+		}
+		for _, link := range live.Links().All() {
+			if link.ID == 0 {
+				return false
+			}
 		}
 		return live.Health(s.t.Context()).Status == engine.StatusOK
 	})

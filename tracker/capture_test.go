@@ -53,6 +53,7 @@ func TestCaptureUserAgent(t *testing.T) {
 		{fill + "é", fill, true},
 		{fill + "\xff", fill, true},
 		{fill[1:] + "é", fill[1:] + "é", false},
+		{fill[:300] + strings.Repeat("\x80", 600), fill[:300] + strings.Repeat("\ufffd", 70), true},
 		{strings.Repeat("\x80", 600), strings.Repeat("\ufffd", 170), true},
 		{strings.Repeat("a", 8<<10), strings.Repeat("a", MaxUserAgent), true},
 	}

@@ -18,7 +18,7 @@ func Classify(h http.Header) Class {
 		return ClassPrefetch
 	case isSubresource(h):
 		return ClassSubresource
-	case len(h["User-Agent"]) == 0 || IsBot(h["User-Agent"][0]):
+	case IsBot(h.Get("User-Agent")):
 		return ClassBot
 	default:
 		return ClassHuman

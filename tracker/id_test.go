@@ -45,7 +45,7 @@ func TestParseSessionID(t *testing.T) {
 	if err != nil || upper.String() != good {
 		t.Errorf("upper case is read as %s, %v", upper, err)
 	}
-	for _, bad := range []string{"", good[1:], good + "0", strings.ReplaceAll(good, "-", ""), "x" + good[1:], good[:8] + "0" + good[9:], "{" + good + "}"} {
+	for _, bad := range []string{"", good[1:], good + "0", strings.ReplaceAll(good, "-", ""), "x" + good[1:], good[:8] + "0" + good[9:], good[:13] + "0" + good[14:], good[:18] + "0" + good[19:], good[:23] + "0" + good[24:], "{" + good + "}"} {
 		if id, err := ParseSessionID(bad); err != ErrID || !id.IsZero() {
 			t.Errorf("%q is read as %s, %v", bad, id, err)
 		}

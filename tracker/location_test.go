@@ -89,7 +89,7 @@ func TestLocation(t *testing.T) {
 }
 
 func TestDeepLink(t *testing.T) {
-	link := &Link{Destination: "https://shop.com/home", DeepLinkHosts: []string{"shop.com", "Other.example:8443"}}
+	link := &Link{Destination: "https://shop.com/home", DeepLinkHosts: []string{"", "shop.com", "Other.example:8443"}}
 	const home = "https://shop.com/home"
 	tests := []struct{ query, want string }{
 		{"url=https://shop.com/p", "https://shop.com/p"},

@@ -64,6 +64,7 @@ func TestFind(t *testing.T) {
 		{name: "a host without a link is no unknown code", host: "www.shop.com", path: "/"},
 		{name: "two labels", host: "a.demo.shop.com", path: "/"},
 		{name: "another domain's end", host: "demo.myshop.com", path: "/"},
+		{name: "another domain's end, without a dot", host: "demoxshop.com", path: "/"},
 		{name: "no label", host: ".shop.com", path: "/"},
 		{name: "an address", host: "[::1]:80", path: "/"},
 		{name: "a path before a subdomain", host: "demo.shop.com", path: "/r/carl", code: "carl", param: "path"},

@@ -19,7 +19,7 @@ import (
 // MinSecret is the number of characters that a secret must have.
 const MinSecret = 32
 
-// MaxToken is the size in bytes above which a token is not looked at. The largest that Seal makes has 328.
+// MaxToken is the size in bytes above which a token is not looked at. The largest that Seal makes has 326.
 const MaxToken = 512
 
 // MaxHandoffAge is how long a session handed to another host may be taken over there.
@@ -106,8 +106,8 @@ func (s *Sealer) Seal(t Token) (string, error) {
 	return s.seal(purposeVisitor, t.Network, content), nil
 }
 
-// Open opens a token of that network. It returns ErrToken for everything else, and does not look at more than MaxToken
-// bytes.
+// Open opens a token of that network. It returns ErrToken for everything else; what is longer than MaxToken is not even
+// decoded.
 func (s *Sealer) Open(network, token string) (Token, error) {
 	content, ok := s.open(purposeVisitor, network, token)
 	if !ok || len(content) < 17 {

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func TestSealAndOpen(t *testing.T) {
 		if got, err := s.Open(token.Network, text); err != nil || got != token {
 			t.Errorf("%s: %+v came back as %+v, %v", name, token, got, err)
 		}
-		if len(text) > 328 || strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" {
+		if len(text) > 326 || strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" {
 			t.Errorf("%s: %d bytes, %s", name, len(text), text)
 		}
 		if text == mustSeal(t, s, token) {
@@ -166,6 +167,36 @@ func TestContentThatIsNoToken(t *testing.T) {
 		if id, touch, err := s.OpenHandoff("default", s.seal(purposeHandoff, "default", content), testTime); err != ErrToken {
 			t.Errorf("%s: opened as %s %+v, %v", name, id, touch, err)
 		}
+	}
+}
+
+// TestPurposes seals what would be good content for the other purpose.
+func TestPurposes(t *testing.T) {
+	s := newTestSealer(t, secretA)
+	touch := appendTouch(nil, touchAt("demo", 0))
+	visitor := append(make([]byte, 17), touch...)
+	handoff := append(binary.BigEndian.AppendUint64(nil, uint64(testTime.UnixMilli())), append(make([]byte, 16), touch...)...)
+	if _, err := s.Open("default", s.seal(purposeVisitor, "default", visitor)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.OpenHandoff("default", s.seal(purposeHandoff, "default", handoff), testTime); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open("default", s.seal(purposeHandoff, "default", visitor)); err != ErrToken {
+		t.Errorf("sealed for a handoff, opened as a token: %v", err)
+	}
+	if _, _, err := s.OpenHandoff("default", s.seal(purposeVisitor, "default", handoff), testTime); err != ErrToken {
+		t.Errorf("sealed as a token, opened for a handoff: %v", err)
+	}
+}
+
+func TestOversizedTokensAreNotDecoded(t *testing.T) {
+	s := newTestSealer(t, secretA)
+	text := mustSeal(t, s, testToken())
+	head := text[:strings.LastIndex(text, ".")+1]
+	oversized := head + strings.Repeat("A", 16<<10)
+	if n := testing.AllocsPerRun(100, func() { s.Open("default", oversized) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

@@ -3,6 +3,7 @@ package caddy
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -84,4 +85,20 @@ func (p *Process) Descriptors() int {
 		p.t.Fatal(err)
 	}
 	return len(open)
+}
+
+// AwaitHealth returns when /affiliate/health says that the journal is open and the ledger is reached. A click needs no such
+// wait; a command that asks the ledger does.
+func (p *Process) AwaitHealth() {
+	p.t.Helper()
+	var status int
+	var body string
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		status, body = p.AdminGet("/affiliate/health")
+		var health struct{ Status string }
+		if err := json.Unmarshal([]byte(body), &health); err == nil && health.Status == "ok" {
+			return
+		}
+	}
+	p.t.Fatalf("not healthy within a minute: %d %s", status, body)
 }

@@ -25,7 +25,8 @@ func Times(short, long int) int {
 
 // Acked is the judge of every fault: it waits until the ledger has all that was journalled, and then fails the test
 // unless each token's session is there exactly once, no session is there twice, the audit balances, and the counts of
-// the process's present life are exact. Processes after p are other nodes whose counts are checked too.
+// the process's present life are exact. p is asked for the sessions and the audit; more are other nodes, whose counts are
+// checked too.
 func Acked(t testing.TB, tokens []load.Token, p *caddy.Process, more ...*caddy.Process) {
 	t.Helper()
 	Settle(t, p)
@@ -36,6 +37,9 @@ func Acked(t testing.TB, tokens []load.Token, p *caddy.Process, more ...*caddy.P
 	report(t, judge(tokens, rows))
 	for _, p := range append([]*caddy.Process{p}, more...) {
 		Withheld(t, p)
+		if n := p.Metrics()["caddy_affiliate_repeated_sessions_total"]; n > 0 {
+			t.Errorf("%s applied %.0f sessions that were in the ledger: only the session's key kept them single", p.URL, n)
+		}
 	}
 }
 

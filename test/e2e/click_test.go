@@ -50,7 +50,7 @@ func TestFirstClick(t *testing.T) {
 	if s.ID != landing.session() || s.Network != "default" || s.Code != "demo" || s.Affiliate != "Demo Partner" ||
 		s.LinkID == 0 || s.Class != "human" || s.Query != "via=demo&sub1=Spring%20sale&x=1" || s.Route != "/" ||
 		s.SubIDs["sub1"] != "Spring sale" || s.IP != "127.0.0.1" || s.VisitorID == "" || s.Param != "via" ||
-		s.Browser != "Chrome" || s.OS != "Linux" || time.Since(s.Time).Abs() > time.Minute {
+		s.Browser != "Chrome 140" || s.OS != "Linux" || time.Since(s.Time).Abs() > time.Minute {
 		t.Errorf("the ledger's session is %+v", s)
 	}
 	check.Withheld(t, p)
@@ -59,6 +59,7 @@ func TestFirstClick(t *testing.T) {
 // The command line's tables show what its JSON says, to a person.
 func TestTables(t *testing.T) {
 	p := caddy.Start(t, site)
+	p.AwaitHealth()
 	session := newBrowser(t).open(p.URL + "/?via=demo").session()
 	check.Settle(t, p)
 	for _, c := range []struct{ args, want string }{
@@ -97,6 +98,7 @@ func TestUnknownCode(t *testing.T) {
 // A link is live the moment the command that made it returns, and dead the moment it is disabled.
 func TestLinkIsLiveAtOnce(t *testing.T) {
 	p := caddy.Start(t, site)
+	p.AwaitHealth()
 	run(t, p, "affiliate", "link", "add", "spring", "--affiliate", "Spring Partner", "--to", "/spring")
 	landing := newBrowser(t).open(p.URL + "/?via=spring")
 	if theCookie(t, landing); landing.body != "hello from Spring Partner" {

@@ -24,7 +24,8 @@ func TestExample(t *testing.T) {
 	}
 	dir := t.TempDir()
 	must(t, os.CopyFS(filepath.Join(dir, "demo"), os.DirFS(filepath.Join(root, "demo"))))
-	p := caddy.Start(t, example, caddy.In(dir))
+	home := t.TempDir() // of Caddy's own: the id that it gives each machine
+	p := caddy.Start(t, example, caddy.In(dir), caddy.Env("HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home))
 
 	visitor := newBrowser(t)
 	contains(t, visitor.open(p.URL+"/"), "Nobody sent you here")

@@ -16,6 +16,7 @@ import (
 // booked when the ledger is back.
 func TestRestartKeepsLinks(t *testing.T) {
 	p := caddy.Start(t, site)
+	p.AwaitHealth()
 	run(t, p, "affiliate", "link", "add", "spring")
 	visitor := newBrowser(t)
 	first := visitor.open(p.URL + "/?via=spring").session()
