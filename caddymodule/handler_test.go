@@ -248,3 +248,61 @@ func BenchmarkClick(b *testing.B) {
 		}
 	})
 }
+
+// FuzzRequest sends what strangers may send. Whatever it is, the handler does not panic, the site's answer goes out
+// unchanged, and a redirect goes to where its link says.
+func FuzzRequest(f *testing.F) {
+	e := newEdge(f, Handler{
+		Subdomains: []string{"shop.test"}, Handoff: []string{"shop.example.net"}, Strip: true,
+		ForwardHeader: &ForwardHeader{Key: strings.Repeat("k", 32)},
+	})
+	token, own := e.seal("demo", time.Hour)
+	cookies := newRequest("/", own).Header.Get("Cookie")
+	handoff, err := e.app.sealer().SealHandoff("default", token.Visitor, token.Last, time.Now())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range [][5]string{
+		{"shop.test", "/", "via=demo", cookies, browser},
+		{"sub.shop.test:80", "/r/demo", "url=//evil.test&a=%0d%0a", "aff=", ""},
+		{"shop.test", "/r/macro", "aff_click=x&&=&via=%64emo#", cookies + "; " + cookies, "Googlebot/2.1"},
+		{"[::1]:8080", "/r/home/x", "url=https://deep.example.com\\@evil.test", "aff=\"v1\"", "\xff\x00"},
+		{"a.sub.shop.test.", "/r/", "aff_click=" + handoff, "", browser},
+	} {
+		f.Add(seed[0], seed[1], seed[2], seed[3], seed[4])
+	}
+	f.Fuzz(func(t *testing.T, host, path, query, cookie, agent string) {
+		r := newRequest("http://shop.test/", header("Cookie", cookie), header("User-Agent", agent))
+		r.Host, r.URL.Path, r.URL.RawQuery = host, path, query
+		before := read(t)
+		e := &edge{Handler: e.Handler, t: t, engine: e.engine}
+		res := e.serve(r, func(w http.ResponseWriter, r *http.Request) error {
+			_, err := w.Write([]byte("hello"))
+			return err
+		})
+		after := read(t)
+		checkSum(t, before, after)
+		if after["panics"] != before["panics"] {
+			t.Fatal("the handler panicked")
+		}
+		switch location := res.Header().Get("Location"); {
+		case res.Code == http.StatusOK && res.Body.String() == "hello" && location == "":
+		case res.Code == http.StatusFound && res.seen == nil && leads(location, host):
+		default:
+			t.Errorf("status %d, Location %q, body %q", res.Code, location, res.Body)
+		}
+	})
+}
+
+// leads reports whether a redirect may go to location.
+func leads(location, host string) bool {
+	_, parent, _ := strings.Cut(host, ".")
+	for _, prefix := range []string{
+		"https://example.com/land?x=1", "https://shop.example.net/?sid=", "https://deep.example.com", "/start", "http://" + parent + "/",
+	} {
+		if strings.HasPrefix(location, prefix) {
+			return !strings.ContainsAny(location, "\r\n \\")
+		}
+	}
+	return location == "/" || strings.HasPrefix(location, "/?")
+}

@@ -421,10 +421,77 @@ func TestResponseClientIP(t *testing.T) {
 				_, caddys := visit(t, "GET", base+"/?via=demo", changes...)
 				n++
 				e := &edge{t: t, engine: running().Engine}
-				if got := e.sessions(n)[0].IP; got != caddys || got != ip && caddys == ip {
+				if got := e.sessions(n)[0].IP; got != ip || caddys != ip {
 					t.Errorf("X-Forwarded-For %q: recorded %s, Caddy says %s, want %s", forwarded, got, caddys, ip)
 				}
 			}
 		})
+	}
+}
+
+// cached is a shared cache that honours Cache-Control and CDN-Cache-Control, as those between a site and its visitors do.
+type cached struct {
+	kept map[string]*httptest.ResponseRecorder
+	next caddyhttp.HandlerFunc
+}
+
+func (c *cached) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	answer, hit := c.kept[r.URL.RequestURI()]
+	if !hit {
+		answer = httptest.NewRecorder()
+		if err := c.next(answer, r); err != nil {
+			return err
+		}
+		control := answer.Header().Get("Cache-Control")
+		if own := answer.Header().Get("CDN-Cache-Control"); own != "" {
+			control = own
+		}
+		if !strings.Contains(control, "no-store") && !strings.Contains(control, "private") {
+			c.kept[r.URL.RequestURI()] = answer
+		}
+	}
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	_, err := w.Write(answer.Body.Bytes())
+	return err
+}
+
+func TestResponseThroughSharedCaches(t *testing.T) {
+	e := newEdge(t, Handler{Strip: true})
+	asked := 0
+	behind := &cached{kept: map[string]*httptest.ResponseRecorder{}, next: func(w http.ResponseWriter, r *http.Request) error {
+		asked++
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		w.Header().Set("CDN-Cache-Control", "max-age=60")
+		_, err := io.WriteString(w, "page")
+		return err
+	}}
+	front := &cached{kept: map[string]*httptest.ResponseRecorder{}, next: func(w http.ResponseWriter, r *http.Request) error {
+		return e.ServeHTTP(w, r, caddyhttp.HandlerFunc(behind.ServeHTTP))
+	}}
+	tokens := map[string]bool{}
+	for _, url := range []string{"http://shop.test/?via=demo", "http://shop.test/r/demo"} {
+		for range 3 {
+			w := httptest.NewRecorder()
+			r := caddyhttp.PrepareRequest(newRequest(url), caddy.NewReplacer(), w, new(caddyhttp.Server))
+			if err := front.ServeHTTP(w, r); err != nil {
+				t.Fatal(err)
+			}
+			token := w.Header().Get("Set-Cookie")
+			if token == "" || tokens[token] {
+				t.Errorf("%s: a second visitor got %q", url, token)
+			}
+			tokens[token] = true
+		}
+	}
+	if asked != 1 {
+		t.Errorf("the site was asked %d times; its own answer is one page for every affiliate", asked)
+	}
+	for uri, kept := range behind.kept {
+		if uri != "/" || kept.Header().Get("Set-Cookie") != "" {
+			t.Errorf("the cache behind keeps %s with %v", uri, kept.Header())
+		}
 	}
 }

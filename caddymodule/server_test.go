@@ -145,7 +145,7 @@ func (s *server) visit(path string) (token string) {
 	r.Header.Set("User-Agent", browser)
 	answer, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
-		s.t.Fatal(err)
+		s.t.Fatalf("%v\n%s", err, s.log())
 	}
 	defer answer.Body.Close()
 	for _, c := range answer.Cookies() {

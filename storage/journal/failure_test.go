@@ -221,6 +221,51 @@ func TestARemovedOrCutFileIsAFailedFsync(t *testing.T) {
 	}
 }
 
+// TestALockThatDoesNotWorkLosesNothing has two journals on one folder, as on a shared volume without locks.
+func TestALockThatDoesNotWorkLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	first := open(t, dir, Options{retry: 10 * time.Millisecond})
+	origin := live(t, first)
+	put(t, first, payload(1, 100), payload(2, 100))
+	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	second := open(t, dir, Options{})
+	if got := readAll(t, second, origin, 0, 1<<20); len(got) != 2 {
+		t.Fatalf("%d records", len(got))
+	}
+	path := segmentPath(filepath.Join(dir, "origins", origin), 1)
+	before, err := os.Stat(path)
+	if err != nil || before.Size() != firstSegment {
+		t.Fatalf("the segment that is being written was cut to %d, %v", before.Size(), err)
+	}
+	n := 2
+	until(t, "the file's time to move on", func() bool {
+		n++
+		put(t, first, payload(n, 100))
+		info, err := os.Stat(path)
+		return err == nil && info.ModTime().After(before.ModTime())
+	})
+	if err := second.Truncate(origin, 2); !errors.Is(err, errChanged) {
+		t.Fatalf("removing what the other one has added to: %v", err)
+	}
+	if got := readAll(t, second, origin, 2, 1<<20); len(got) != n-2 {
+		t.Fatalf("%d records were added, %d are read", n-2, len(got))
+	}
+	if err := second.Truncate(origin, uint64(n)); err != nil {
+		t.Fatal(err)
+	}
+	ticket, err := first.Append(payload(n+1, 100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ticket.Wait(patience); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("a promise in a file that is gone: %v", err)
+	}
+	until(t, "a new origin", func() bool { _, ok := first.Live(); return ok })
+	put(t, first, payload(n+1, 100))
+}
+
 func TestQueueIsBounded(t *testing.T) {
 	var disk faults
 	entered, proceed := make(chan struct{}, 100), make(chan struct{})

@@ -91,7 +91,7 @@ type Journal struct {
 	wish     int64     // size of the spare that the writer asks for, 0 for none
 	begun    time.Time // when the live origin was begun
 	origins  map[string]*origin
-	disown   *origin // Renew wants this origin ended
+	disown   bool // Renew wants the live origin ended; false while there is none
 	ledgerID string
 
 	wake      chan struct{} // to the writer: there is something to write

@@ -21,7 +21,7 @@ func (j *Journal) Renew() error {
 		return ErrUnavailable
 	}
 	old := j.tail.origin
-	j.disown = old
+	j.disown = true
 	j.mu.Unlock()
 	signal(j.wake)
 	for deadline := time.Now().Add(renewTime); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
@@ -32,12 +32,8 @@ func (j *Journal) Renew() error {
 	return ErrUnavailable
 }
 
-func (j *Journal) disowned(o *origin) bool {
+func (j *Journal) disowned() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.disown != o {
-		return false
-	}
-	j.disown = nil
-	return true
+	return j.disown
 }

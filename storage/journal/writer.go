@@ -110,7 +110,7 @@ func (j *Journal) write() {
 func (j *Journal) take(last int, lingering *time.Timer) (*batch, *tail) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for j.open.count == 0 && (j.disown == nil || j.tail == nil) {
+	for j.open.count == 0 && !j.disown {
 		if errors.Is(j.refusal, ErrClosed) {
 			return nil, nil
 		}
@@ -142,7 +142,7 @@ func (j *Journal) take(last int, lingering *time.Timer) (*batch, *tail) {
 func (j *Journal) commit(b *batch, t *tail) {
 	rest := b.frames
 	var err error
-	if j.disowned(t.origin) {
+	if j.disowned() {
 		err = j.end(t, errDisowned)
 	}
 	for len(rest) > 0 && err == nil {
@@ -159,7 +159,9 @@ func (j *Journal) commit(b *batch, t *tail) {
 	if err != nil && !errors.Is(err, ErrFull) && !errors.Is(err, errDisowned) {
 		err = j.end(t, err)
 	}
-	batchRecords.Observe(float64(b.count))
+	if b.count > 0 {
+		batchRecords.Observe(float64(b.count))
+	}
 	j.mu.Lock()
 	j.queued -= int64(len(rest))
 	j.idle = b.frames
@@ -297,17 +299,19 @@ func (j *Journal) makeSegment(path string, need int64) (file, int64, error) {
 	return f, size, nil
 }
 
-// end gives the origin up after a failed write: what of it is on disk nobody can say, so its numbers are neither used on
-// nor used again. Whatever is queued fails, and the keeper begins another origin.
+// end gives the origin up, after a failed write or for Renew: what of it is on disk nobody can say, so its numbers are
+// neither used on nor used again. Whatever is queued fails, and the keeper begins another origin.
 func (j *Journal) end(t *tail, cause error) error {
 	err := fmt.Errorf("%w: %w", ErrUnavailable, cause)
-	writeFailures.Inc()
+	if !errors.Is(cause, errDisowned) {
+		writeFailures.Inc()
+	}
 	j.seal(t, max(t.off, t.tried))
 	j.mu.Lock()
 	failed := j.open
 	j.open = newBatch(nil)
 	j.queued -= int64(len(failed.frames))
-	j.tail = nil
+	j.tail, j.disown = nil, false
 	if j.refusal == nil {
 		j.refusal = ErrUnavailable
 	}
@@ -318,7 +322,7 @@ func (j *Journal) end(t *tail, cause error) error {
 	if cerr := t.file.Close(); cerr != nil {
 		j.log.Warn("closing the segment that failed", "error", cerr)
 	}
-	j.log.Error("the journal's disk failed: clicks are not recorded until a new origin is open",
+	j.log.Error("the journal has ended an origin: clicks are not recorded until a new one is open",
 		"origin", t.origin.name, "durable", t.next-1, "error", cause)
 	t.origin.end()
 	if t.next == 1 { // nothing was promised, so nothing is left behind

@@ -33,6 +33,9 @@ type Applied struct {
 // hole ends the run. A link that the ledger does not know is made, disabled, with source "session"; Apply sets the LinkID
 // of each session. A record that the database refuses, alone, for its values goes to quarantine (protocol R9); any other
 // error leaves everything as it was, or unknown, and the same records may be given again.
+//
+// Every call, also one that takes nothing, commits a write on the origin's row: the cursor that it answers is committed, and
+// not merely visible (protocol L4).
 func (l *Ledger) Apply(ctx context.Context, origin string, records []Record) (Applied, error) {
 	var done Applied
 	err := l.write(ctx, func(tx *sql.Tx) error {

@@ -13,13 +13,13 @@ type Session struct {
 	tracker.Session
 	LinkID        int64             // the ledger's number of the link; Apply sets it
 	Affiliate     string            // the name of the link's affiliate; set on reading, ignored by Apply
-	Browser       string            // from the user agent, as are OS and Device
-	OS            string            //
-	Device        string            //
+	Browser       string            // from the user agent
+	OS            string            // likewise
+	Device        string            // likewise
 	SubIDs        map[string]string // sub1 … sub5
 	ClickIDs      map[string]string // the advertising networks' own click ids, under their own names
-	Origin        string            // where it came from; Apply sets it, as it does Seq
-	Seq           uint64            //
+	Origin        string            // where it was recorded; Apply sets it
+	Seq           uint64            // its number there; Apply sets it
 	Reconstructed bool              // rebuilt from a token, since its row was gone
 }
 

@@ -3,6 +3,7 @@
 package ledger_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -38,6 +39,14 @@ func TestPostgresErrorsKeepThePassword(t *testing.T) {
 		if strings.Contains(err.Error(), password) {
 			t.Errorf("an error tells the password: %v", err)
 		}
+	}
+}
+
+// A file that the DSN names is named when it cannot be read.
+func TestPostgresNamesAMissingFile(t *testing.T) {
+	_, err := postgres.Open(t.Context(), "postgres://user:s3cret@127.0.0.1/db?sslmode=verify-full&sslrootcert=/no/such/ca.pem")
+	if !errors.Is(err, postgres.ErrDSN) || !strings.Contains(err.Error(), "/no/such/ca.pem") || strings.Contains(err.Error(), "s3cret") {
+		t.Fatalf("the error is %v", err)
 	}
 }
 

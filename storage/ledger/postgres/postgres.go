@@ -2,10 +2,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,25 +19,25 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 )
 
-// ErrDSN is returned for a connection string that is none. What is wrong with it is not said, since a message that quotes a
-// malformed string could quote its password.
+// ErrDSN is returned for a connection string that is none. What is wrong with it is not said, unless it is a file that the
+// string names, since a message that quotes a malformed string could quote its password.
 var ErrDSN = errors.New("the DSN is no PostgreSQL connection string (postgres://user:password@host:port/database?sslmode=…)")
 
-// Limits of the connection pool of a process.
+// Limits of a process's connections.
 const (
-	maxConns     = 8
-	maxIdleConns = 4
-	maxIdleTime  = 5 * time.Minute
+	maxConns       = 8
+	maxIdleConns   = 4
+	maxIdleTime    = 5 * time.Minute
+	connectTimeout = 5 * time.Second // unless the DSN has its own
 )
 
 // Open connects to PostgreSQL and opens the ledger in the schema that dsn leads to (search_path, by default public). Errors
 // never contain the DSN's password.
 func Open(ctx context.Context, dsn string) (*ledger.Ledger, error) {
-	config, err := pgx.ParseConfig(dsn)
+	config, err := parse(dsn)
 	if err != nil {
-		return nil, ErrDSN
+		return nil, err
 	}
-	config.OnNotice = noteWarning
 	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(insistOnDurability))
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxIdleConns)
@@ -45,6 +47,21 @@ func Open(ctx context.Context, dsn string) (*ledger.Ledger, error) {
 		return nil, fmt.Errorf("opening ledger in PostgreSQL at %s: %w", config.Host, err)
 	}
 	return l, nil
+}
+
+func parse(dsn string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(dsn)
+	var file *fs.PathError // of a certificate, a key or a service file
+	if errors.As(err, &file) {
+		return nil, fmt.Errorf("%w: %w", ErrDSN, file)
+	}
+	if err != nil {
+		return nil, ErrDSN
+	}
+	config.OnNotice = noteWarning
+	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, connectTimeout)
+	config.RuntimeParams["application_name"] = cmp.Or(config.RuntimeParams["application_name"], "caddy-affiliate")
+	return config, nil
 }
 
 func open(ctx context.Context, db *sql.DB) (*ledger.Ledger, error) {

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/ledgertest"
@@ -175,6 +177,37 @@ func TestRefused(t *testing.T) {
 	}
 	if refused(errors.New("constraint failed")) {
 		t.Error("any error is taken for a refusal")
+	}
+}
+
+// A writer of another process keeps an apply waiting; its timeout is no refusal, and the same records land later.
+func TestBusyIsNoPoison(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path)
+	defer l.Close()
+	other, err := sql.Open("sqlite", writerDSN(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	records := ledgertest.Sessions(1, 10)
+	started := time.Now()
+	if _, err := l.Apply(ctx, "origin", records); err == nil {
+		t.Fatal("two writers at once")
+	}
+	t.Log(time.Since(started))
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	done, err := l.Apply(t.Context(), "origin", records)
+	if err != nil || done.Sessions != 10 || done.Quarantined != 0 {
+		t.Fatalf("afterwards: %+v, %v", done, err)
 	}
 }
 
