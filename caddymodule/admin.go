@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -321,7 +322,7 @@ func serveSessions(live *liveEngine, w http.ResponseWriter, r *http.Request) err
 	w.Header().Set("Content-Type", "application/json")
 	rows := 0
 	err = books.Sessions(r.Context(), query.Get("network"), limit, func(s ledger.Session) error {
-		between := ",\n"
+		between := ","
 		if rows == 0 {
 			between = "["
 		}
@@ -355,19 +356,18 @@ func abort(r *http.Request, err error) {
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	if err := writeRow(w, v); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return writeRow(w, v)
 }
 
+// writeRow writes v and a line feed.
 func writeRow(w io.Writer, v any) error {
-	row, err := json.Marshal(v)
-	if err != nil {
+	var row bytes.Buffer
+	encoder := json.NewEncoder(&row)
+	encoder.SetEscapeHTML(false) // a query keeps its &
+	if err := encoder.Encode(v); err != nil {
 		return err
 	}
-	_, err = w.Write(escapeControls(row))
+	_, err := w.Write(escapeControls(row.Bytes()))
 	return err
 }
 

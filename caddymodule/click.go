@@ -13,13 +13,9 @@ import (
 // maxHost is the longest name that DNS knows; a Host field may be longer.
 const maxHost = 253
 
-// follow answers a request that seems to name a link: with a status if we answer it ourselves, with a writer if the visitor
-// gets a cookie beside the site's answer.
-func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor) (late *lateWriter, status int) {
-	ref := h.rules.Find(h.app.engine.Links(), h.network, r.Host, r.URL.Path, r.URL.RawQuery)
-	if ref.Unknown > 0 {
-		unknownCodes.Add(float64(ref.Unknown))
-	}
+// follow answers a request that may be a click: with a status if we answer it ourselves, with a writer if the visitor gets a
+// cookie beside the site's answer.
+func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor, ref tracker.Referral) (late *lateWriter, status int) {
 	if ref.Link != nil && ref.Redirect {
 		return nil, h.redirect(w, r, v, ref)
 	}
@@ -66,10 +62,10 @@ func (h *Handler) click(r *http.Request, v *visitor, ref tracker.Referral) *prom
 	s := capture(r, ref.Param)
 	s.ID, s.Time, s.Class = tracker.NewSessionID(v.now), v.now, v.class
 	s.Network, s.Code, s.Visitor = h.network, ref.Link.Code, v.token.Visitor
-	defer clicks.WithLabelValues(string(v.class)).Inc()
 
 	var buf [1024]byte // holds nearly every record, and stays off the heap
 	if v.class != tracker.ClassHuman {
+		clicks.WithLabelValues(string(v.class)).Inc()
 		if _, err := h.app.engine.Append(s.AppendRecord(buf[:0]), 0); err != nil {
 			dropped.Inc()
 		}
@@ -84,6 +80,7 @@ func (h *Handler) click(r *http.Request, v *visitor, ref tracker.Referral) *prom
 	if p.err == nil {
 		v.token, v.sealed = p.token, ""
 	}
+	clicks.WithLabelValues(string(v.class)).Inc() // last: whoever holds the promise counts how it ends
 	return p
 }
 

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
@@ -29,8 +27,7 @@ Works with the affiliate links, sessions and books of a running Caddy, through
 its admin endpoint.
 
 Where the endpoint is comes from --address, or from the configuration that
---config names (a Caddyfile in the current folder by default), or is Caddy's
-default, localhost:2019.
+--config names, or is Caddy's default, localhost:2019.
 
 --json prints the same as JSON. The exit status is 1 on any error, and when an
 audit does not balance.
@@ -145,11 +142,7 @@ type client struct {
 func run(do func(client, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		text := func(name string) string { return cmd.Flag(name).Value.String() }
-		config := text("config")
-		if _, err := os.Stat("Caddyfile"); config == "" && text("address") == "" && !errors.Is(err, fs.ErrNotExist) {
-			config = "Caddyfile" // as `caddy run` and `caddy reload` do
-		}
-		address, err := caddycmd.DetermineAdminAPIAddress(text("address"), nil, config, text("adapter"))
+		address, err := caddycmd.DetermineAdminAPIAddress(text("address"), nil, text("config"), text("adapter"))
 		if err != nil {
 			return fmt.Errorf("finding the admin endpoint: %w", err)
 		}

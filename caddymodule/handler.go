@@ -230,30 +230,38 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 		delete(r.Header, sessionField)
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	named := h.rules.Maybe(r.Host, r.URL.Path, r.URL.RawQuery) || strings.Contains(r.URL.RawQuery, tracker.HandoffParam)
+	ref, handed := h.recognise(r)
 	known := h.cookie.sent(r)
 	switch {
-	case !named && !known:
-		repl.Map(nobody)
-		return nil, 0
-	case !named && h.ForwardHeader == nil:
+	case ref.Link != nil, handed, known && h.ForwardHeader != nil:
+		v := h.visitor(r)
+		repl.Map(v.value)
+		late, status = h.follow(w, r, v, ref)
+		if h.ForwardHeader != nil {
+			v.attest(r.Header)
+		}
+	case known:
 		// Most pages never ask, so the token is opened when one does. It is this path's only allocation.
 		repl.Map(func(key string) (any, bool) { return h.lookUp(r, key) })
-		return nil, 0
+	default:
+		repl.Map(nobody)
 	}
-
-	v := h.visitor(r)
-	if named {
-		late, status = h.follow(w, r, v)
-	}
-	repl.Map(v.value)
-	if h.ForwardHeader != nil {
-		v.attest(r.Header)
-	}
-	if h.Strip && named {
+	if h.Strip {
 		h.stripQuery(r)
 	}
 	return late, status
+}
+
+// recognise finds the link that a request names, and whether it may carry a session that another site handed over. For
+// almost every request both are no, and nothing is allocated to say so.
+func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, handed bool) {
+	if h.rules.Maybe(r.Host, r.URL.Path, r.URL.RawQuery) {
+		ref = h.rules.Find(h.app.engine.Links(), h.network, r.Host, r.URL.Path, r.URL.RawQuery)
+	}
+	if ref.Unknown > 0 {
+		unknownCodes.Add(float64(ref.Unknown))
+	}
+	return ref, strings.Contains(r.URL.RawQuery, tracker.HandoffParam)
 }
 
 // survive ends a panic in our own code, counted and logged; the request goes on without us. The panic's own text is not

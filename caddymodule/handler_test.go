@@ -189,13 +189,15 @@ func pass(h *Handler, r *http.Request, w http.ResponseWriter, s *caddyhttp.Serve
 var nothing = caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
 
 func TestHandlerPassThroughAllocates(t *testing.T) {
-	e := newEdge(t, Handler{})
+	e := newEdge(t, Handler{Subdomains: []string{"shop.test"}})
 	_, cookie := e.seal("demo", time.Hour)
 	for name, test := range map[string]struct {
 		r     *http.Request
 		limit float64
 	}{
 		"no token":       {newRequest("http://shop.test/page?q=1&utm_source=x", header("Cookie", "session=abc; theme=dark")), 0},
+		"a host beside":  {newRequest("http://www.shop.test/"), 0},
+		"unknown code":   {newRequest("http://shop.test/?ref=github"), 0},
 		"returning":      {newRequest("http://shop.test/page?q=1", cookie), 1},
 		"foreign cookie": {newRequest("http://shop.test/", header("Cookie", "staff=1")), 1},
 	} {
@@ -301,7 +303,8 @@ func leads(location, host string) bool {
 		"https://example.com/land?x=1", "https://shop.example.net/?sid=", "https://deep.example.com", "/start", "http://" + parent + "/",
 	} {
 		if strings.HasPrefix(location, prefix) {
-			return !strings.ContainsAny(location, "\r\n \\")
+			target, _, _ := strings.Cut(location, "?")
+			return !strings.ContainsAny(location, "\r\n ") && !strings.Contains(target, `\`)
 		}
 	}
 	return location == "/" || strings.HasPrefix(location, "/?")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap/zapcore"
 )
 
 func init() {
@@ -23,7 +24,7 @@ func init() {
 type redisLogger struct{}
 
 func (redisLogger) Printf(_ context.Context, format string, v ...any) {
-	if log := caddy.Log().Named("affiliate.redis"); log.Level().Enabled(-1) {
+	if log := caddy.Log().Named("affiliate.redis"); log.Core().Enabled(zapcore.DebugLevel) {
 		log.Debug(fmt.Sprintf(format, v...))
 	}
 }

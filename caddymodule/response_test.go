@@ -405,7 +405,7 @@ func TestResponseClientIP(t *testing.T) {
 			"203.0.113.7:1234":           "203.0.113.7",
 			"nonsense":                   "127.0.0.1",
 			"fe80::1%eth0":               "fe80::1",
-			"::ffff:203.0.113.7":         "203.0.113.7",
+			"::ffff:203.0.113.7":         "::ffff:203.0.113.7",
 			"203.0.113.7\t":              "203.0.113.7",
 			"'; DROP TABLE session; --'": "127.0.0.1",
 		},
@@ -494,4 +494,20 @@ func TestResponseThroughSharedCaches(t *testing.T) {
 			t.Errorf("the cache behind keeps %s with %v", uri, kept.Header())
 		}
 	}
+}
+
+func TestResponseSurvivesOurPanicWhileItWaits(t *testing.T) {
+	e := newEdge(t, Handler{})
+	counted(t, counts{"clicks/human": 1, "withheld/late": 1, "panics": 1}, func() {
+		app := e.app
+		defer func() { e.app = app }()
+		res := e.serve(newRequest("http://shop.test/?via=demo"), func(w http.ResponseWriter, r *http.Request) error {
+			e.app = nil // whatever the reason
+			_, err := io.WriteString(w, "hello")
+			return err
+		})
+		if res.Code != http.StatusOK || res.Body.String() != "hello" || res.cookie() != nil {
+			t.Errorf("status %d, body %q, cookie %v", res.Code, res.Body, res.cookie())
+		}
+	})
 }

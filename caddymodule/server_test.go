@@ -143,10 +143,13 @@ func (s *server) visit(path string) (token string) {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("User-Agent", browser)
-	answer, err := http.DefaultTransport.RoundTrip(r)
-	if err != nil {
-		s.t.Fatalf("%v\n%s", err, s.log())
-	}
+	var answer *http.Response
+	s.eventually("the site answers "+path, func() bool {
+		// Bare Caddy, too, closes a new connection unanswered now and then when two reloads are a millisecond apart. A browser
+		// asks again.
+		answer, err = http.DefaultTransport.RoundTrip(r)
+		return err == nil
+	})
 	defer answer.Body.Close()
 	for _, c := range answer.Cookies() {
 		token = c.Value

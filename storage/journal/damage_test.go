@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// written returns the folder of a closed journal with one origin of n records, and their sizes are all but equal.
+// written returns the folder of a closed journal with one origin of n records of size, size+1 or size+2 bytes.
 func written(t testing.TB, n, size int, o Options) (dir, origin string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -135,18 +135,18 @@ func TestBitFlips(t *testing.T) {
 			flips = 20
 		}
 		hit := make(map[int]bool)
-		var damaged [][]byte
-		for _, b := range whole {
-			damaged = append(damaged, bytes.Clone(b))
-		}
+		damaged := make(map[int][]byte)
 		for range flips {
 			s := random.IntN(len(whole))
 			at := random.IntN(len(whole[s]))
 			hit[recordAt(whole[s], at)] = true
+			if damaged[s] == nil {
+				damaged[s] = bytes.Clone(whole[s])
+			}
 			damaged[s][at] ^= 1 << random.IntN(8)
 		}
-		for i, path := range paths {
-			if err := os.WriteFile(path, damaged[i], 0o600); err != nil {
+		for i, b := range damaged {
+			if err := overwrite(paths[i], 0, b); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -167,6 +167,11 @@ func TestBitFlips(t *testing.T) {
 		for seq := range hit {
 			if _, dead := lostFrom(entries[seq-1]); !dead {
 				t.Fatalf("trial %d: record %d survived", trial, seq)
+			}
+		}
+		for i := range damaged {
+			if err := overwrite(paths[i], 0, whole[i]); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -156,19 +157,20 @@ func TestAnOriginWithoutPromisesLeavesNothing(t *testing.T) {
 	var disk faults
 	j := open(t, t.TempDir(), Options{wrap: disk.wrap, retry: 10 * time.Millisecond})
 	first := live(t, j)
-	disk.set(nil, fails(errDisk))
+	var attempts atomic.Int32
+	disk.set(nil, func() error { attempts.Add(1); return errDisk })
 	ticket, err := j.Append(payload(1, 100))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ticket.Wait(patience); err == nil {
-		t.Fatal("no error")
+	if err := ticket.Wait(patience); !errors.Is(err, errDisk) {
+		t.Fatalf("got %v", err)
 	}
 	until(t, "the empty origin to go", func() bool {
 		_, err := os.Stat(filepath.Join(j.dir, "origins", first))
 		return errors.Is(err, fs.ErrNotExist)
 	})
-	time.Sleep(50 * time.Millisecond) // a few attempts that fail
+	until(t, "a few attempts", func() bool { return attempts.Load() > 3 })
 	disk.set(nil, nil)
 	until(t, "a new origin", func() bool { _, ok := j.Live(); return ok })
 	if entries, err := os.ReadDir(filepath.Join(j.dir, "origins")); err != nil || len(entries) != 1 {

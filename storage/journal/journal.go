@@ -201,9 +201,12 @@ func (j *Journal) Close() error {
 	defer j.life.Unlock()
 	j.closed = true
 	var errs []error
-	if j.tail != nil {
-		j.seal(j.tail, j.tail.off)
-		errs = append(errs, j.tail.file.Close())
+	if t := j.tail; t != nil { // neither the writer nor the keeper is left to look at it
+		j.seal(t, t.off)
+		errs = append(errs, t.file.Close())
+		j.mu.Lock()
+		j.tail = nil
+		j.mu.Unlock()
 	}
 	if err := os.Remove(j.sparePath()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		errs = append(errs, err)

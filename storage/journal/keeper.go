@@ -34,7 +34,7 @@ func (s *spare) ready(wait bool) bool {
 func (j *Journal) keep() {
 	again := time.NewTimer(time.Hour)
 	defer again.Stop()
-	told := ""
+	told := false
 	for {
 		select {
 		case <-j.stop:
@@ -44,11 +44,11 @@ func (j *Journal) keep() {
 		}
 		err := j.chore()
 		if err == nil {
-			told = ""
+			told = false
 			continue
 		}
-		if err.Error() != told && !errors.Is(err, errTooSoon) && !errors.Is(err, errStopped) {
-			told = err.Error()
+		if !told && !errors.Is(err, errTooSoon) && !errors.Is(err, errStopped) {
+			told = true
 			j.log.Error("the journal cannot make room for records", "dir", j.dir, "error", err)
 		}
 		again.Reset(j.o.retry)

@@ -53,8 +53,8 @@ type scanned struct {
 
 const scanChunk = 1 << 20
 
-// scan finds every record of the origin in the first end bytes of r, whatever is between them. Its work is linear in end also when
-// somebody has filled the file with headers that promise much.
+// scan finds every record of the origin in the first end bytes of r, whatever is between them. Its work is linear in end,
+// also when somebody has filled the file with headers that promise much: then what follows them may be given up.
 func scan(r io.ReaderAt, origin string, end int64) (scanned, error) {
 	var found scanned
 	w := window{r: r, end: end, size: scanChunk}

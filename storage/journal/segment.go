@@ -26,9 +26,9 @@ const (
 // file is what the writer needs of a segment.
 type file interface {
 	WriteAt(p []byte, off int64) (int, error)
-	Sync() error               // makes the data durable, and the size where it grew
-	Linked(size int64) error   // tells whether the file is still in its folder and has that size
-	Truncate(size int64) error //
+	Sync() error             // makes the data durable, and the size where it grew
+	Linked(size int64) error // nil while the file is in its folder and has at least that size
+	Truncate(size int64) error
 	Close() error
 }
 

@@ -45,6 +45,8 @@ type Database struct {
 	Insert func(ctx context.Context, tx *sql.Tx, r Rows) (int64, error)
 	// Refused reports whether err says that the database refuses the values themselves, now and for ever (protocol R9).
 	Refused func(err error) bool
+	// Busy reports whether a transaction could not begin because of another writer. Nil: writers wait for each other as they go.
+	Busy func(err error) bool
 	// Commit commits, and fails when it is not certain that the commit will last (protocol L4). Nil: tx.Commit.
 	Commit func(conn *sql.Conn, tx *sql.Tx) error
 
@@ -80,20 +82,20 @@ func (l *Ledger) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading migrations: %w", err)
 	}
-	if err := migrate(ctx, provider); err != nil {
+	if err := l.migrate(ctx, provider); err != nil {
 		return fmt.Errorf("bringing the ledger's schema up to date: %w", err)
 	}
 	return l.write(ctx, l.identify)
 }
 
 // migrateAttempts bounds the retries of migrate.
-const migrateAttempts = 5
+const migrateAttempts = 20
 
-// migrate tries again when it fails: SQLite has no lock that would span a migration, so of two processes that open a new
-// file at once the second fails on what the first has just made, and finds it made when it looks again.
-func migrate(ctx context.Context, provider *goose.Provider) (err error) {
+// migrate tries again when it fails on SQLite, which has no lock that would span a migration: of two processes that open a
+// new file at once the second fails on what the first is making, and finds it made when it looks again.
+func (l *Ledger) migrate(ctx context.Context, provider *goose.Provider) (err error) {
 	for range migrateAttempts {
-		if _, err = provider.Up(ctx); err == nil || ctx.Err() != nil {
+		if _, err = provider.Up(ctx); err == nil || l.db.Busy == nil || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -147,7 +149,7 @@ func (l *Ledger) write(ctx context.Context, do func(tx *sql.Tx) error) error {
 		return fmt.Errorf("connecting to the ledger: %w", err)
 	}
 	defer conn.Close()
-	tx, err := conn.BeginTx(ctx, nil)
+	tx, err := l.begin(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
@@ -163,6 +165,23 @@ func (l *Ledger) write(ctx context.Context, do func(tx *sql.Tx) error) error {
 		return fmt.Errorf("committing: %w", err)
 	}
 	return nil
+}
+
+// busyWait is how long a transaction waits for another writer to end.
+const busyWait = 5 * time.Second
+
+// begin begins a transaction. SQLite's own wait for another writer takes no notice of ctx, so it is a short one, repeated.
+func (l *Ledger) begin(ctx context.Context, conn *sql.Conn) (*sql.Tx, error) {
+	started := time.Now()
+	for {
+		tx, err := conn.BeginTx(ctx, nil)
+		if err == nil || l.db.Busy == nil || !l.db.Busy(err) || time.Since(started) > busyWait {
+			return tx, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // millis is the form of a time in the ledger: milliseconds since 1970.

@@ -13,7 +13,8 @@ import (
 )
 
 // Binary returns the path of bin/caddy, built from the checkout as `make build` builds it: at most once in a test
-// binary, and one build at a time where several test binaries run together.
+// binary, and one build at a time where several test binaries run together. With CADDY_RACE in the environment it is
+// bin/caddy-race, built with the race detector; a process that reports a race fails its test.
 func Binary(t testing.TB) string {
 	t.Helper()
 	binary, err := buildOnce()
@@ -35,10 +36,13 @@ func build() (string, error) {
 		return "", fmt.Errorf("locking bin: %w", err)
 	}
 	defer unlock()
-	binary := filepath.Join(root, "bin", "caddy")
-	cmd := exec.Command("go", "build", "-o", binary, "./cmd/caddy")
+	binary, race, cgo := filepath.Join(root, "bin", "caddy"), "-race=false", "CGO_ENABLED=0"
+	if os.Getenv("CADDY_RACE") != "" {
+		binary, race, cgo = binary+"-race", "-race", "CGO_ENABLED=1"
+	}
+	cmd := exec.Command("go", "build", race, "-o", binary, "./cmd/caddy")
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building cmd/caddy: %w\n%s", err, out)
 	}

@@ -16,7 +16,7 @@ import (
 // test binaries, since Caddy listens with SO_REUSEPORT and two on one port would share the requests without a word.
 func Port(t testing.TB) int {
 	t.Helper()
-	reserved := filepath.Join(os.TempDir(), "caddy-affiliate-ports")
+	reserved := filepath.Join(os.TempDir(), fmt.Sprintf("caddy-affiliate-ports-%d", os.Getuid()))
 	for range 1000 {
 		port := 20000 + rand.IntN(10000)
 		unlock, err := lock(filepath.Join(reserved, strconv.Itoa(port)), syscall.LOCK_EX|syscall.LOCK_NB)

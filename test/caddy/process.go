@@ -233,3 +233,6 @@ func tail(text string, lines int) string {
 	}
 	return text[len(b)+1:]
 }
+
+// Pid is the process's number in this life.
+func (p *Process) Pid() int { return p.running.cmd.Process.Pid }

@@ -175,6 +175,9 @@ func (r *Run) note(at time.Time, status int, token Token, err error) {
 	if err != nil {
 		r.result.Errors++
 		r.result.LastError = err
+		if status != 0 {
+			r.result.Cut++
+		}
 	}
 }
 

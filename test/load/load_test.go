@@ -43,6 +43,21 @@ func TestLoadCountsWhatItReceives(t *testing.T) {
 	}
 }
 
+// A token counts once its header has arrived, also when the response breaks off behind it.
+func TestLoadKeepsTheTokenOfACutResponse(t *testing.T) {
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "__Host-aff", Value: "token"})
+		w.Header().Set("Content-Length", "100")
+		fmt.Fprint(w, "half of it")
+	}))
+	defer site.Close()
+
+	r := Load{URL: site.URL, Rate: 100}.For(200 * time.Millisecond)
+	if n := len(r.Latencies); n == 0 || r.Cut != n || r.Failed() != n || len(r.Tokens) != n {
+		t.Errorf("of %d cut responses %d are counted as cut, %d as failed, and %d tokens kept", n, r.Cut, r.Failed(), len(r.Tokens))
+	}
+}
+
 // A server that stalls is charged for the requests that were due meanwhile.
 func TestLatencyCountsFromWhenARequestWasDue(t *testing.T) {
 	var once atomic.Bool

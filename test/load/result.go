@@ -14,7 +14,8 @@ type Result struct {
 	Tokens    []Token         // every token received
 	Statuses  map[int]int     // responses by status
 	Errors    int             // requests without a complete response: refused, reset, timed out
-	LastError error           // the last of them
+	Cut       int             // those of them whose response broke off
+	LastError error           // the last of the errors
 	Unsent    int             // requests that were due while ten seconds' worth of others waited
 	Latencies []time.Duration // of each request, from when it was due
 }
@@ -42,8 +43,8 @@ func (r *Result) Quantile(part float64) time.Duration {
 
 // String is one line for a test's log.
 func (r *Result) String() string {
-	s := fmt.Sprintf("%d requests, %d tokens, statuses %v, %d errors, %d unsent, p50 %s, p99 %s", len(r.Latencies),
-		len(r.Tokens), r.Statuses, r.Errors, r.Unsent, r.Quantile(0.5).Round(time.Microsecond), r.Quantile(0.99).Round(time.Microsecond))
+	s := fmt.Sprintf("%d requests, %d tokens, statuses %v, %d errors (%d cut), %d unsent, p50 %s, p99 %s", len(r.Latencies),
+		len(r.Tokens), r.Statuses, r.Errors, r.Cut, r.Unsent, r.Quantile(0.5).Round(time.Microsecond), r.Quantile(0.99).Round(time.Microsecond))
 	if r.LastError != nil {
 		s += ", last error: " + r.LastError.Error()
 	}

@@ -3,6 +3,7 @@
 package servers
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"testing"
@@ -12,11 +13,12 @@ import (
 type FaultProxy struct {
 	Addr string // host:port to dial instead of the server's
 
-	target string
 	mu     sync.Mutex
 	change *sync.Cond // signalled when mode changes or a connection closes
+	target string
 	mode   proxyMode
 	pipes  map[*pipe]struct{}
+	only   []byte // what a request must contain for its reply to be at risk
 	drop   func(call int) bool
 	calls  int
 	lost   int
@@ -75,6 +77,17 @@ func (p *FaultProxy) Cut() {
 	}
 }
 
+// Switch makes another server (host:port) the target of the connections that are opened from now on, as a failover does,
+// and closes those to the old one.
+func (p *FaultProxy) Switch(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+	for pipe := range p.pipes {
+		p.close(pipe)
+	}
+}
+
 // BlackHole keeps connections open and lets nothing through in either direction until Restore, which lets it all through.
 func (p *FaultProxy) BlackHole() { p.set(hole) }
 
@@ -91,10 +104,14 @@ func (p *FaultProxy) set(m proxyMode) {
 // DropReplies sets who loses the reply: drop is asked with the number of each call, counted from 1, handshakes included. If
 // it says true the request is passed on whole, and when its reply comes the connection is closed instead. nil drops none.
 // A call is what a client sends between two replies, so clients must not send ahead.
-func (p *FaultProxy) DropReplies(drop func(call int) bool) {
+func (p *FaultProxy) DropReplies(drop func(call int) bool) { p.DropRepliesTo("", drop) }
+
+// DropRepliesTo is DropReplies for those calls only whose beginning, as it comes from the client in one piece, contains that
+// text: "commit" is SQL's. drop is not asked about the others.
+func (p *FaultProxy) DropRepliesTo(text string, drop func(call int) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drop = drop
+	p.only, p.drop = []byte(text), drop
 }
 
 // Lost is the number of replies dropped so far.
@@ -105,7 +122,10 @@ func (p *FaultProxy) Lost() int {
 }
 
 func (p *FaultProxy) serve(client net.Conn) {
-	server, err := net.Dial("tcp", p.target)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	server, err := net.Dial("tcp", target)
 	if err != nil {
 		client.Close()
 		return
@@ -113,7 +133,7 @@ func (p *FaultProxy) serve(client net.Conn) {
 	c := &pipe{client: client, server: server}
 	p.mu.Lock()
 	p.pipes[c] = struct{}{}
-	if p.mode == cut {
+	if p.mode == cut || p.target != target {
 		p.close(c)
 	}
 	p.mu.Unlock()
@@ -124,11 +144,11 @@ func (p *FaultProxy) serve(client net.Conn) {
 }
 
 // copy moves bytes one way until the connection ends; pass is asked before each write.
-func (p *FaultProxy) copy(c *pipe, to, from net.Conn, pass func(*pipe) bool) {
+func (p *FaultProxy) copy(c *pipe, to, from net.Conn, pass func(*pipe, []byte) bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && pass(c) {
+		if n > 0 && pass(c, buf[:n]) {
 			_, err = to.Write(buf[:n])
 		}
 		if err != nil {
@@ -141,20 +161,20 @@ func (p *FaultProxy) copy(c *pipe, to, from net.Conn, pass func(*pipe) bool) {
 }
 
 // request waits while the proxy is a black hole and settles the fate of the reply.
-func (p *FaultProxy) request(c *pipe) bool {
+func (p *FaultProxy) request(c *pipe, sent []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.await(c)
 	if !c.called {
 		c.called = true
 		p.calls++
-		c.doomed = p.drop != nil && p.drop(p.calls)
+		c.doomed = p.drop != nil && bytes.Contains(sent, p.only) && p.drop(p.calls)
 	}
 	return !c.closed
 }
 
 // reply waits likewise, and closes the connection of a doomed call.
-func (p *FaultProxy) reply(c *pipe) bool {
+func (p *FaultProxy) reply(c *pipe, _ []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.await(c)

@@ -151,3 +151,32 @@ func TestProxyBlackHole(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestProxyDropsOnlyTheRepliesThatWereNamed(t *testing.T) {
+	p, c, _ := proxied(t)
+	p.DropRepliesTo("incr", func(int) bool { return true })
+	if err := c.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Incr(t.Context(), "n").Err(); err == nil {
+		t.Fatal("the reply came through")
+	}
+}
+
+func TestProxySwitches(t *testing.T) {
+	p, c, old := proxied(t)
+	other := servers.Redis(t)
+	p.Switch(other.Addr)
+	if err := c.Ping(t.Context()).Err(); err == nil {
+		t.Fatal("a connection to the old server still answers")
+	}
+	if err := c.Set(t.Context(), "here", "1", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := other.Client().Exists(t.Context(), "here").Result(); err != nil || n != 1 {
+		t.Errorf("the new server has %d of the key, %v", n, err)
+	}
+	if n, err := old.Exists(t.Context(), "here").Result(); err != nil || n != 0 {
+		t.Errorf("the old server has %d of the key, %v", n, err)
+	}
+}

@@ -6,9 +6,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -42,8 +44,9 @@ func Open(ctx context.Context, path string) (*ledger.Ledger, error) {
 	l, err := ledger.New(ctx, ledger.Database{
 		Write: write, Read: read,
 		Dialect: goose.DialectSQLite3,
-		Insert:  new(inserter).insert,
+		Insert:  insert,
 		Refused: refused,
+		Busy:    busy,
 
 		Warnings: libcWarning(),
 	})
@@ -53,7 +56,9 @@ func Open(ctx context.Context, path string) (*ledger.Ledger, error) {
 	return l, nil
 }
 
-// create makes the file and its folder, and returns its absolute path. SQLite gives the files beside it the same mode.
+// create makes the file and its folder where they are missing, and returns its absolute path. SQLite gives the files beside it
+// the same mode. A file that is there is not even opened: closing it would end the locks that this process has on it
+// (https://www.sqlite.org/howtocorrupt.html §2.2).
 func create(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -62,18 +67,24 @@ func create(path string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return path, err
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return path, nil
+	}
 	if err != nil {
 		return path, err
 	}
 	return path, file.Close()
 }
 
+// busyTimeout is short, since nothing can end it early; package ledger repeats it.
+const busyTimeout = "busy_timeout(100)" // milliseconds
+
 func writerDSN(path string) string {
 	return dsn(path, url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {
-			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+			busyTimeout, "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 			"cache_size(-16384)",           // KiB
 			"journal_size_limit(67108864)", // bytes that the log keeps after a large transaction
 		},
@@ -81,7 +92,7 @@ func writerDSN(path string) string {
 }
 
 func readerDSN(path string) string {
-	return dsn(path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(ON)"}})
+	return dsn(path, url.Values{"mode": {"ro"}, "_pragma": {busyTimeout, "query_only(ON)"}})
 }
 
 // dsn returns the driver's name of the file: a URI, so that no byte of the path is taken for a parameter.
@@ -97,13 +108,17 @@ func dsn(path string, parameters url.Values) string {
 // refused reports whether SQLite refuses the values: a constraint, a type, a size. BUSY, FULL, IOERR, NOMEM and the like are
 // the state of the machine and pass.
 func refused(err error) bool {
+	return slices.Contains([]int{lib.SQLITE_CONSTRAINT, lib.SQLITE_MISMATCH, lib.SQLITE_TOOBIG}, code(err))
+}
+
+// busy reports whether another connection has the lock that was asked for.
+func busy(err error) bool { return code(err) == lib.SQLITE_BUSY }
+
+// code returns SQLite's primary result code, or 0 for an error that is not SQLite's.
+func code(err error) int {
 	var e *driver.Error
 	if !errors.As(err, &e) {
-		return false
+		return 0
 	}
-	switch e.Code() & 0xff {
-	case lib.SQLITE_CONSTRAINT, lib.SQLITE_MISMATCH, lib.SQLITE_TOOBIG:
-		return true
-	}
-	return false
+	return e.Code() & 0xff
 }

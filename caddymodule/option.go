@@ -1,0 +1,151 @@
+package caddymodule
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
+)
+
+// parsers has one parser for each option of a block. It is called with the option's name as the current token.
+type parsers map[string]func(d *caddyfile.Dispenser) error
+
+// parseBlock reads a block if one follows, and returns how many options it had. An option that is not repeatable is
+// refused the second time.
+func parseBlock(d *caddyfile.Dispenser, options parsers, repeatable ...string) (int, error) {
+	seen := map[string]bool{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		name := d.Val()
+		parse, known := options[name]
+		if !known {
+			return 0, d.Errf("unrecognized option %q", name)
+		}
+		if seen[name] && !slices.Contains(repeatable, name) {
+			return 0, d.Errf("the option %s is given twice", name)
+		}
+		seen[name] = true
+		if err := parse(d); err != nil {
+			return 0, err
+		}
+	}
+	return len(seen), nil
+}
+
+// parseSubBlock reads an option that is a block and nothing else.
+func parseSubBlock(d *caddyfile.Dispenser, options parsers) error {
+	name := d.Val()
+	if d.NextArg() {
+		return d.Errf("the option %s takes a block and no value", name)
+	}
+	count, err := parseBlock(d, options)
+	if err == nil && count == 0 {
+		return d.Errf("the option %s needs a block that says what it is", name)
+	}
+	return err
+}
+
+// both parses an option and then checks what it led to, while the error still names the option's line.
+func both(parse, check func(*caddyfile.Dispenser) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if err := parse(d); err != nil {
+			return err
+		}
+		return check(d)
+	}
+}
+
+// text parses an option of exactly one argument, which is not empty. The error does not repeat the argument: it may be a
+// password.
+func text(to *string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		if !d.AllArgs(to) || *to == "" {
+			return d.Errf("the option %s takes exactly one value", name)
+		}
+		return nil
+	}
+}
+
+// texts parses an option of one or more arguments.
+func texts(to *[]string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		*to = d.RemainingArgs()
+		if len(*to) == 0 || slices.Contains(*to, "") {
+			return d.Errf("the option %s takes one or more values", name)
+		}
+		return nil
+	}
+}
+
+// word parses an option of one argument out of a closed list.
+func word(to *string, words ...string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if err := text(to)(d); err != nil {
+			return err
+		}
+		if !slices.Contains(words, *to) {
+			return d.Errf("%q is not one of: %s", *to, strings.Join(words, ", "))
+		}
+		return nil
+	}
+}
+
+// flag parses an option without arguments.
+func flag(to *bool) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if name := d.Val(); d.NextArg() {
+			return d.Errf("the option %s takes no value", name)
+		}
+		*to = true
+		return nil
+	}
+}
+
+func duration(to *caddy.Duration) func(*caddyfile.Dispenser) error {
+	return parsed(func(s string) (err error) {
+		value, err := caddy.ParseDuration(s)
+		if err == nil && value <= 0 {
+			err = errors.New("it is not longer than zero")
+		}
+		*to = caddy.Duration(value)
+		return err
+	})
+}
+
+func size(to *int64) func(*caddyfile.Dispenser) error {
+	return parsed(func(s string) error {
+		bytes, err := humanize.ParseBytes(s)
+		if err == nil && (bytes == 0 || bytes > 1<<62) {
+			err = errors.New("it is no size of a file")
+		}
+		*to = int64(bytes)
+		return err
+	})
+}
+
+func number(to *int) func(*caddyfile.Dispenser) error {
+	return parsed(func(s string) (err error) {
+		*to, err = strconv.Atoi(s)
+		return err
+	})
+}
+
+// parsed parses an option of one argument that is no text.
+func parsed(set func(string) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
+		var value string
+		if err := text(&value)(d); err != nil {
+			return err
+		}
+		if err := set(value); err != nil {
+			return d.Errf("%s %q: %v", name, value, err)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,168 @@
+// Package bench measures what the plugin costs, always as a ratio of two figures from one run: absolute figures are the
+// machine's. `make bench` prints the table. Nothing here asserts a time.
+package bench
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/test/caddy"
+	"github.com/caddy-affiliate/caddy-affiliate/test/load"
+	"github.com/caddy-affiliate/caddy-affiliate/test/servers"
+)
+
+const (
+	rounds = 5               // of each pair; the table shows the median of the ratios
+	span   = 2 * time.Second // of one measurement
+)
+
+// bare is Caddy without the plugin's app. Its ports are filled in by sites.
+const bare = `{
+	auto_https off
+	log {
+		output discard
+	}
+}
+http://:{$HTTP_PORT} {
+	respond "ok"
+}
+http://:{$PROXY_PORT} {
+	reverse_proxy {$UPSTREAM}
+}
+`
+
+// tracking is the same with the directive, and one site without it in the same process.
+const tracking = `{
+	auto_https off
+	log {
+		output discard
+	}
+	affiliate {
+		secret 0123456789abcdef0123456789abcdef
+		journal ./affiliate {
+			max_size 8GiB
+		}
+		link demo "Demo Partner"
+		%s
+	}
+}
+http://:{$HTTP_PORT} {
+	affiliate
+	respond "ok"
+}
+http://:{$PROXY_PORT} {
+	affiliate
+	reverse_proxy {$UPSTREAM}
+}
+http://:{$PLAIN_PORT} {
+	respond "ok"
+}
+`
+
+// site is a running Caddy and the addresses of its sites.
+type site struct {
+	*caddy.Process
+	respond, proxy, plain string
+}
+
+func start(b *testing.B, caddyfile, upstream string) site {
+	b.Helper()
+	proxy, plain := caddy.Port(b), caddy.Port(b)
+	p := caddy.Start(b, caddyfile, caddy.Env(
+		fmt.Sprintf("PROXY_PORT=%d", proxy), fmt.Sprintf("PLAIN_PORT=%d", plain), "UPSTREAM="+upstream))
+	return site{p, p.URL, fmt.Sprintf("http://127.0.0.1:%d", proxy), fmt.Sprintf("http://127.0.0.1:%d", plain)}
+}
+
+// upstream is the application behind the proxy; each answer takes the wait.
+func upstream(b *testing.B, wait time.Duration) string {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(wait)
+		w.Write([]byte("ok"))
+	})}
+	go server.Serve(l)
+	b.Cleanup(func() { server.Close() })
+	return l.Addr().String()
+}
+
+// BenchmarkTable prints the table of ratios.
+func BenchmarkTable(b *testing.B) {
+	app := upstream(b, 0)
+	plain := start(b, bare, app)
+	journal := start(b, fmt.Sprintf(tracking, ""), app)
+	redis := servers.Redis(b)
+	relayed := start(b, fmt.Sprintf(tracking, "redis redis://"+redis.Addr+"/0\n\t\tledger none"), app)
+
+	var rows [][]string
+	compare := func(what, bar string, connections int, url, base string) {
+		rows = append(rows, ratio(b, what, bar, connections, url, base))
+	}
+	const click = "/?via=demo"
+	compare("request without a referral / the same process without the directive", "≥ 0.97", 64, journal.respond+"/", journal.plain+"/")
+	compare("click, fsynced, edge only (Redis relay) / bare respond", "≥ 0.55", 64, relayed.respond+click, plain.respond+"/")
+	compare("click, fsynced, edge only (Redis relay) / bare respond", "≥ 0.65", 256, relayed.respond+click, plain.respond+"/")
+	compare("click, fsynced, edge and hub in one (SQLite) / bare respond", "", 64, journal.respond+click, plain.respond+"/")
+	compare("click, fsynced, edge and hub in one (SQLite) / bare respond", "", 256, journal.respond+click, plain.respond+"/")
+	compare("click behind reverse_proxy, edge only / plain proxy", "≥ 0.90", 64, relayed.proxy+click, plain.proxy+"/")
+	compare("click behind reverse_proxy, edge and hub in one / plain proxy", "", 64, journal.proxy+click, plain.proxy+"/")
+	rows = append(rows, memory(plain, journal), latency(b))
+	rows = append(rows, micro(b)...)
+	show(rows)
+}
+
+// ratio measures two addresses in turn and returns the median of the pairs' ratios, with the lowest and the highest.
+func ratio(b *testing.B, what, bar string, connections int, url, base string) []string {
+	b.Helper()
+	wrk(b, connections, base, span/4) // warm up
+	wrk(b, connections, url, span/4)
+	var ratios, ours, theirs []float64
+	for range rounds {
+		t, o := wrk(b, connections, base, span), wrk(b, connections, url, span)
+		ratios, ours, theirs = append(ratios, o/t), append(ours, o), append(theirs, t)
+	}
+	return []string{
+		fmt.Sprintf("%s, %d connections", what, connections), bar,
+		fmt.Sprintf("%.2f (%.2f–%.2f)", median(ratios), slices.Min(ratios), slices.Max(ratios)),
+		fmt.Sprintf("%.0f / %.0f per s", median(ours), median(theirs)),
+	}
+}
+
+// latency is what a click adds behind an upstream that takes 10 ms, at 4,000 clicks/s.
+func latency(b *testing.B) []string {
+	b.Helper()
+	app := upstream(b, 10*time.Millisecond)
+	plain, ours := start(b, bare, app), start(b, fmt.Sprintf(tracking, ""), app)
+	var p50, p99 []float64
+	for range rounds {
+		base := load.Load{URL: plain.proxy + "/", Rate: 4000, Connections: 128}.For(span)
+		click := load.Load{URL: ours.proxy + "/?via=demo", Rate: 4000, Connections: 128}.For(span)
+		p50 = append(p50, float64(click.Quantile(.5)-base.Quantile(.5))/1e6)
+		p99 = append(p99, float64(click.Quantile(.99)-base.Quantile(.99))/1e6)
+	}
+	return []string{"added to a click behind a 10 ms upstream at 4,000/s, p50 and p99", "0, ≤ 2 ms",
+		fmt.Sprintf("%.2f ms, %.2f ms", median(p50), median(p99)), "difference of medians, driver on the same cores"}
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
+
+func show(rows [][]string) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "\nMEASURED\tBAR\tRATIO (MIN–MAX)\tFIGURES")
+	for _, row := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", row[0], row[1], row[2], row[3])
+	}
+	w.Flush()
+}
