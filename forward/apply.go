@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
-	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -17,25 +15,38 @@ const (
 	passEvery  = 5 * time.Second        // R5
 	adoptEvery = time.Hour              // R6
 	lookEvery  = 100 * time.Millisecond // for records in the relay
-	applyCount = 2_000                  // records of one transaction
-	applyBytes = 1 << 20
 )
 
 // Source is where records wait for the ledger: the relay, or the journal itself where no Redis is configured.
 type Source interface {
 	// Origins lists all origins that may hold records.
 	Origins(ctx context.Context) ([]string, error)
-	// Read returns the records after that number, in order.
-	Read(ctx context.Context, origin string, after uint64) ([]tracker.Entry, error)
-	// Applied tells what the ledger has acknowledged: the cursor, and what the journal may forget.
-	Applied(ctx context.Context, origin string, cursor, settled uint64) error
-	// Pass tells what the ledger says now, which may be less than it said before. It is given a way to ask the ledger, since
-	// the order of looking matters (R5).
-	Pass(ctx context.Context, origin string, ask func() (cursor, settled uint64, err error)) error
+	// Read returns what follows each position, in order; origins with nothing new may be left out.
+	Read(ctx context.Context, after []Position) ([]Batch, error)
+	// Applied tells what the ledger has acknowledged of an origin.
+	Applied(ctx context.Context, at Standing) error
+	// Pass tells what the ledger says now of each origin, which may be less than it said before. It is given a way to ask,
+	// since what was told before must be looked at first (R5).
+	Pass(ctx context.Context, origins []string, ask func() (map[string]Standing, error)) error
 	// Adopt looks for records that nobody announced (R6).
 	Adopt(ctx context.Context) error
 	// Wake fires when there may be something to read.
 	Wake() <-chan struct{}
+}
+
+// Position is a place in an origin: the records after that number are wanted.
+type Position = relay.Position
+
+// Batch is what a source holds after a position.
+type Batch struct {
+	Position
+	Entries []tracker.Entry
+}
+
+// Standing is what the ledger says of an origin: it has everything up to Cursor, and up to Settled the journal may forget.
+type Standing struct {
+	Origin          string
+	Cursor, Settled uint64
 }
 
 // Applier books what a source holds in the ledger: exactly once, in order per origin, however many of them run (R1–R9).
@@ -106,53 +117,69 @@ func (a *Applier) report(err error) {
 
 // Step applies one batch of every origin that has one. It reports whether more may be waiting.
 func (a *Applier) Step(ctx context.Context) (bool, error) {
-	origins, err := a.source.Origins(ctx)
+	after, err := a.positions(ctx)
+	if err != nil || len(after) == 0 {
+		return false, err
+	}
+	batches, err := a.source.Read(ctx, after)
 	if err != nil {
 		return false, err
 	}
 	more := false
-	for _, origin := range origins {
-		full, err := a.apply(ctx, origin)
+	for _, b := range batches {
+		moved, err := a.apply(ctx, b)
 		if err != nil {
 			return false, err
 		}
-		more = more || full
+		more = more || moved
 	}
 	return more, nil
 }
 
-// apply books the batch after the cursor. The cursor remembered here is only where to read: the ledger's row, locked in the
-// transaction, decides what is dropped and where the contiguous run begins (R1, R2).
-func (a *Applier) apply(ctx context.Context, origin string) (bool, error) {
-	after, known := a.cursors[origin]
-	if !known {
-		row, err := a.ledger.Origin(ctx, origin)
-		if err != nil {
-			return false, err
+// positions says from where to read each origin: after the ledger's cursor, as it was last seen. That is only where to
+// look: the ledger's row, locked in the transaction, decides what is dropped and where the contiguous run begins (R1, R2).
+func (a *Applier) positions(ctx context.Context) ([]Position, error) {
+	origins, err := a.source.Origins(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after := make([]Position, len(origins))
+	for i, origin := range origins {
+		cursor, known := a.cursors[origin]
+		if !known {
+			row, err := a.ledger.Origin(ctx, origin)
+			if err != nil {
+				return nil, err
+			}
+			cursor = row.Cursor
+			a.cursors[origin] = cursor
 		}
-		after = row.Cursor
-		a.cursors[origin] = after
+		after[i] = Position{Origin: origin, After: cursor}
 	}
-	entries, err := a.source.Read(ctx, origin, after)
-	if err != nil || len(entries) == 0 {
-		return false, err
+	return after, nil
+}
+
+// apply books a batch and reports whether the cursor moved.
+func (a *Applier) apply(ctx context.Context, b Batch) (bool, error) {
+	if len(b.Entries) == 0 {
+		return false, nil
 	}
-	records := make([]ledger.Record, len(entries))
-	for i, e := range entries {
-		records[i] = a.agents.decode(origin, e)
+	records := make([]ledger.Record, len(b.Entries))
+	for i, e := range b.Entries {
+		records[i] = a.agents.decode(b.Origin, e)
 	}
 	began := time.Now()
-	done, err := a.ledger.Apply(ctx, origin, records)
+	done, err := a.ledger.Apply(ctx, b.Origin, records)
 	if err != nil {
-		delete(a.cursors, origin) // the commit may have happened: ask again (C3)
+		delete(a.cursors, b.Origin) // the commit may have happened: ask again (C3)
 		return false, err
 	}
-	a.cursors[origin] = done.Cursor
+	a.cursors[b.Origin] = done.Cursor
 	a.count(done, records, time.Since(began))
-	if done.Cursor == after {
+	if done.Cursor == b.After {
 		return false, nil // a hole: the edge will mend it
 	}
-	return true, a.source.Applied(ctx, origin, done.Cursor, a.settled[origin])
+	return true, a.source.Applied(ctx, Standing{b.Origin, done.Cursor, a.settled[b.Origin]})
 }
 
 func (a *Applier) count(done ledger.Applied, records []ledger.Record, took time.Duration) {
@@ -194,105 +221,24 @@ func (a *Applier) Pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	clear(a.cursors) // what is no origin any more is forgotten, the rest is read again
+	return a.source.Pass(ctx, origins, func() (map[string]Standing, error) { return a.standings(ctx, origins) })
+}
+
+// standings asks the ledger for the cursors of all origins, and forgets what was remembered of them.
+func (a *Applier) standings(ctx context.Context, origins []string) (map[string]Standing, error) {
+	rows, err := a.ledger.Origins(ctx)
+	if err != nil {
+		return nil, err
+	}
+	booked := make(map[string]uint64, len(rows))
+	for _, row := range rows {
+		booked[row.Name] = row.Cursor
+	}
+	clear(a.cursors)
+	standings := make(map[string]Standing, len(origins))
 	for _, origin := range origins {
-		err := a.source.Pass(ctx, origin, func() (uint64, uint64, error) {
-			row, err := a.ledger.Origin(ctx, origin)
-			if err != nil {
-				return 0, 0, err
-			}
-			a.cursors[origin] = row.Cursor
-			return row.Cursor, settled[origin], nil
-		})
-		if err != nil {
-			return err
-		}
+		a.cursors[origin] = booked[origin] // no row is 0
+		standings[origin] = Standing{origin, booked[origin], a.settled[origin]}
 	}
-	return nil
-}
-
-// FromJournal is the source of a node without Redis: the journal itself.
-func FromJournal(j *journal.Journal, l *ledger.Ledger, log *slog.Logger) Source {
-	return &journalSource{journal: j, ledgerID: l.ID(), log: log}
-}
-
-type journalSource struct {
-	journal  *journal.Journal
-	ledgerID string
-	log      *slog.Logger
-	warned   sync.Once
-}
-
-func (s *journalSource) Origins(context.Context) ([]string, error) { return s.journal.Origins(), nil }
-func (s *journalSource) Wake() <-chan struct{}                     { return s.journal.Committed() }
-func (s *journalSource) Adopt(context.Context) error               { return nil }
-
-func (s *journalSource) Read(_ context.Context, origin string, after uint64) ([]tracker.Entry, error) {
-	return s.journal.Read(origin, after, applyBytes)
-}
-
-func (s *journalSource) Applied(_ context.Context, origin string, _, settled uint64) error {
-	foreign, err := foreignLedger(s.journal, s.ledgerID)
-	if err != nil {
-		return err
-	}
-	if foreign {
-		s.warned.Do(func() { s.log.Error(foreignLedgerText, "ledger_id", s.ledgerID, "pinned", s.journal.LedgerID()) })
-		return nil
-	}
-	if settled == 0 {
-		return nil
-	}
-	return s.journal.Truncate(origin, settled)
-}
-
-func (s *journalSource) Pass(ctx context.Context, origin string, ask func() (uint64, uint64, error)) error {
-	cursor, settled, err := ask()
-	if err != nil {
-		return err
-	}
-	return s.Applied(ctx, origin, cursor, settled)
-}
-
-// FromRelay is the source of a hub behind Redis: the streams of all edges.
-func FromRelay(r *relay.Relay) Source { return &relaySource{relay: r} }
-
-type relaySource struct{ relay *relay.Relay }
-
-func (s *relaySource) Origins(ctx context.Context) ([]string, error) { return s.relay.Origins(ctx) }
-func (s *relaySource) Wake() <-chan struct{}                         { return nil }
-
-func (s *relaySource) Adopt(ctx context.Context) error {
-	_, err := s.relay.Adopt(ctx)
-	return err
-}
-
-func (s *relaySource) Read(ctx context.Context, origin string, after uint64) ([]tracker.Entry, error) {
-	entries, bad, err := s.relay.Read(ctx, origin, after, applyCount)
-	holes.Add(float64(bad))
-	return entries, err
-}
-
-func (s *relaySource) Applied(ctx context.Context, origin string, cursor, settled uint64) error {
-	return s.relay.PublishCommit(ctx, origin, cursor, settled)
-}
-
-// Pass looks at the key first, then at the ledger, and publishes by compare-and-set, so that a hub which slept in between
-// changes nothing. It writes only where something is to be mended: keys of finished origins must be left to expire (R4, R7).
-func (s *relaySource) Pass(ctx context.Context, origin string, ask func() (uint64, uint64, error)) error {
-	seen, err := s.relay.Append(ctx, relay.Call{Origin: origin})
-	if err != nil {
-		return err
-	}
-	cursor, settled, err := ask()
-	if err != nil {
-		return err
-	}
-	if seen.Cursor == int64(cursor) && seen.Settled >= int64(settled) && (seen.Len == 0 || seen.First > cursor) {
-		return s.relay.DropParked(ctx, origin, cursor)
-	}
-	if _, err := s.relay.PublishPass(ctx, origin, seen.Cursor, cursor, settled); err != nil {
-		return err
-	}
-	return s.relay.DropParked(ctx, origin, cursor)
+	return standings, nil
 }

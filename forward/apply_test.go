@@ -178,7 +178,7 @@ func TestAnotherLedgerIsServedButNothingIsForgottenForIt(t *testing.T) {
 		t.Errorf("the journal is pinned to %q, its first ledger is %q", j.LedgerID(), first.ID())
 	}
 	source := FromJournal(j, second, slog.New(slog.DiscardHandler))
-	if err := source.Applied(t.Context(), live, 1, 1); err != nil {
+	if err := source.Applied(t.Context(), Standing{live, 1, 1}); err != nil {
 		t.Fatal(err)
 	}
 	if state, err := j.State(live); err != nil || state.Base != 0 {

@@ -214,6 +214,11 @@ func (s *Shipper) ship(ctx context.Context, name string, p *position) error {
 		if err != nil || !ok {
 			return err
 		}
+		if call.Reset { // whoever emptied the stream may have emptied the list of origins as well
+			if err := s.relay.Announce(ctx, name); err != nil {
+				return err
+			}
+		}
 		if err := s.call(ctx, name, p, call); err != nil {
 			return err
 		}

@@ -148,6 +148,7 @@ type Key struct {
 	Origin          string
 	Cursor, Settled int64  // -1 absent
 	First           uint64 // lowest number in the stream, 0 if it is empty; any id, strangers' included
+	Parked          bool   // there are parked streams
 }
 
 // Keys returns the keys of many origins, in their order, in one round trip.
@@ -155,9 +156,11 @@ func (r *Relay) Keys(ctx context.Context, origins []string) ([]Key, error) {
 	pipe := r.client.Pipeline()
 	at := make([]*redis.SliceCmd, len(origins))
 	first := make([]*redis.Cmd, len(origins))
+	parked := make([]*redis.IntCmd, len(origins))
 	for i, origin := range origins {
 		at[i] = pipe.HMGet(ctx, cursorKey(origin), "cursor", "settled")
 		first[i] = pipe.Do(ctx, "XRANGE", eventsKey(origin), "-", "+", "COUNT", 1)
+		parked[i] = pipe.Exists(ctx, parkedIndex(origin))
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	keys := make([]Key, len(origins))
@@ -169,6 +172,10 @@ func (r *Relay) Keys(ctx context.Context, origins []string) ([]Key, error) {
 		if err := done("key", absentIfForeign(first[i].Err())); err != nil {
 			return nil, fmt.Errorf("reading the start of origin %s: %w", origin, err)
 		}
+		if err := done("key", parked[i].Err()); err != nil {
+			return nil, fmt.Errorf("looking for parked streams of origin %s: %w", origin, err)
+		}
+		keys[i].Parked = parked[i].Val() > 0
 		if v := at[i].Val(); len(v) == 2 {
 			keys[i].Cursor, keys[i].Settled = position(v[0]), position(v[1])
 		}

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,47 +55,6 @@ func TestTermDrains(t *testing.T) {
 	check.Acked(t, result.Tokens, p)
 }
 
-// SIGKILL at random moments under load: a token in a browser has its session on disk.
-func TestKill(t *testing.T) {
-	p := caddy.Start(t, site)
-	r := clicks(p).Start()
-	for n := range check.Times(5, 100) {
-		due := r.Tokens() + 100 + rand.IntN(500)
-		await(t, "more tokens", func() bool { return r.Tokens() >= due })
-		p.Kill()
-		if p.Restart(); n == 0 {
-			t.Logf("after the first kill: %d tokens", r.Tokens())
-		}
-	}
-	due := r.Tokens() + 100
-	await(t, "tokens after the last kill", func() bool { return r.Tokens() >= due })
-	result := r.Stop()
-	t.Log(result)
-	check.Acked(t, result.Tokens, p)
-}
-
-// Reloads under load: no request fails, no token is lost, and nothing piles up.
-func TestReload(t *testing.T) {
-	p := caddy.Start(t, site)
-	r := clicks(p).Start()
-	await(t, "200 tokens", func() bool { return r.Tokens() >= 200 })
-	must(t, p.Reload(site))
-	goroutines, descriptors := resources(t, p)
-	for range check.Times(20, 200) {
-		must(t, p.Reload(site))
-	}
-	await(t, "the goroutines to be as many as before", func() bool {
-		g, d := resources(t, p)
-		return g <= goroutines+10 && d <= descriptors+10
-	})
-	result := r.Stop()
-	t.Log(result)
-	if result.Failed() > 0 {
-		t.Errorf("%d requests failed", result.Failed())
-	}
-	check.Acked(t, result.Tokens, p)
-}
-
 // In a run without faults the three counts are one: human clicks, tokens with those withheld, and what clients received.
 func TestCounts(t *testing.T) {
 	p := caddy.Start(t, site)
@@ -116,12 +74,6 @@ func TestCounts(t *testing.T) {
 	if n := len(check.Sessions(t, p)); n < len(result.Tokens) || n > len(result.Latencies) {
 		t.Errorf("the ledger has %d sessions of %d clicks and %d tokens", n, len(result.Latencies), len(result.Tokens))
 	}
-}
-
-// resources counts the goroutines and open descriptors of the process.
-func resources(t *testing.T, p *caddy.Process) (goroutines, descriptors int) {
-	t.Helper()
-	return int(p.Metrics()["go_goroutines"]), p.Descriptors()
 }
 
 func await(t *testing.T, what string, ok func() bool) {

@@ -1,0 +1,133 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
+)
+
+const (
+	applyBytes = 1 << 20 // of one batch from the journal
+	applyCount = 2_000   // records of one batch from the relay, where only one origin has any
+	readCount  = 20_000  // records of one read from the relay, over all origins
+)
+
+// FromJournal is the source of a node without Redis: the journal itself.
+func FromJournal(j *journal.Journal, l *ledger.Ledger, log *slog.Logger) Source {
+	return &journalSource{journal: j, ledgerID: l.ID(), log: log}
+}
+
+type journalSource struct {
+	journal  *journal.Journal
+	ledgerID string
+	log      *slog.Logger
+	warned   sync.Once
+}
+
+func (s *journalSource) Origins(context.Context) ([]string, error) { return s.journal.Origins(), nil }
+func (s *journalSource) Wake() <-chan struct{}                     { return s.journal.Committed() }
+func (s *journalSource) Adopt(context.Context) error               { return nil }
+
+func (s *journalSource) Read(_ context.Context, after []Position) ([]Batch, error) {
+	batches := make([]Batch, 0, len(after))
+	for _, p := range after {
+		entries, err := s.journal.Read(p.Origin, p.After, applyBytes)
+		if err != nil && !errors.Is(err, journal.ErrNoOrigin) { // it was finished and removed since it was listed
+			return nil, err
+		}
+		batches = append(batches, Batch{p, entries})
+	}
+	return batches, nil
+}
+
+func (s *journalSource) Applied(_ context.Context, at Standing) error {
+	foreign, err := foreignLedger(s.journal, s.ledgerID)
+	if err != nil {
+		return err
+	}
+	if foreign {
+		s.warned.Do(func() { s.log.Error(foreignLedgerText, "ledger_id", s.ledgerID, "pinned", s.journal.LedgerID()) })
+		return nil
+	}
+	if at.Settled == 0 {
+		return nil
+	}
+	return s.journal.Truncate(at.Origin, at.Settled)
+}
+
+func (s *journalSource) Pass(ctx context.Context, _ []string, ask func() (map[string]Standing, error)) error {
+	standings, err := ask()
+	if err != nil {
+		return err
+	}
+	for _, at := range standings {
+		if err := s.Applied(ctx, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FromRelay is the source of a hub behind Redis: the streams of all edges.
+func FromRelay(r *relay.Relay) Source { return &relaySource{relay: r} }
+
+type relaySource struct{ relay *relay.Relay }
+
+func (s *relaySource) Origins(ctx context.Context) ([]string, error) { return s.relay.Origins(ctx) }
+func (s *relaySource) Wake() <-chan struct{}                         { return nil }
+
+func (s *relaySource) Adopt(ctx context.Context) error {
+	_, err := s.relay.Adopt(ctx)
+	return err
+}
+
+// Read asks for all origins in one round trip. The more there are, the less is taken of each, so that memory is bounded.
+func (s *relaySource) Read(ctx context.Context, after []Position) ([]Batch, error) {
+	count := min(applyCount, max(10, readCount/len(after)))
+	batches := make([]Batch, 0, len(after))
+	for i, b := range s.relay.ReadAll(ctx, after, count) {
+		if b.Err != nil {
+			return nil, b.Err
+		}
+		holes.Add(float64(b.Holes))
+		batches = append(batches, Batch{after[i], b.Entries})
+	}
+	return batches, nil
+}
+
+func (s *relaySource) Applied(ctx context.Context, at Standing) error {
+	return s.relay.PublishCommit(ctx, at.Origin, at.Cursor, at.Settled)
+}
+
+// Pass looks at the keys first, then at the ledger, and publishes by compare-and-set, so that a hub which slept in between
+// changes nothing. It writes only where something is to be mended: keys of finished origins must be left to expire (R4, R7).
+func (s *relaySource) Pass(ctx context.Context, origins []string, ask func() (map[string]Standing, error)) error {
+	keys, err := s.relay.Keys(ctx, origins)
+	if err != nil {
+		return err
+	}
+	standings, err := ask()
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		at := standings[key.Origin]
+		told := key.Cursor == int64(at.Cursor) && key.Settled >= int64(at.Settled)
+		if trimmed := key.First == 0 || key.First > at.Cursor; !told || !trimmed {
+			if _, err := s.relay.PublishPass(ctx, at.Origin, key.Cursor, at.Cursor, at.Settled); err != nil {
+				return err
+			}
+		}
+		if key.Parked {
+			if err := s.relay.DropParked(ctx, at.Origin, at.Cursor); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+//go:build unix
+
+// Package model_test drives the real journal, shipper, relay, appliers and ledger step by step through faults that a random
+// state machine chooses, and holds them against the protocol's promises after each: every acknowledged click is in the
+// ledger or can still get there, none is there twice, and the books balance. When the faults end, all come home.
+//
+// Time is the test's own (testing/synctest), so that a day of retention takes no time.
+package model_test
+
+import (
+	"context"
+	"database/sql"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"pgregory.net/rapid"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
+	"github.com/caddy-affiliate/caddy-affiliate/test/check"
+	"github.com/caddy-affiliate/caddy-affiliate/test/servers"
+)
+
+func TestThroughRedis(t *testing.T) { explore(t, servers.Redis(t), 40, 4000) }
+
+func TestWithoutRedis(t *testing.T) { explore(t, nil, 20, 2000) }
+
+// explore runs the machine with seeds that are the same each time, and with others. Flags of rapid that are given
+// (-rapid.seed, -rapid.checks, -rapid.failfile) go before.
+func explore(t *testing.T, server *servers.RedisServer, short, long int) {
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	run := func(seed string, checks int) func(*testing.T) {
+		return func(t *testing.T) {
+			for name, value := range map[string]string{"rapid.seed": seed, "rapid.checks": strconv.Itoa(checks), "rapid.nofailfile": "true"} {
+				if !given[name] {
+					setFlag(t, name, value)
+				}
+			}
+			rapid.Check(t, func(r *rapid.T) {
+				dir := t.TempDir()
+				defer os.RemoveAll(dir)
+				rapid.SyncTest(r, func(r *rapid.T) { newMachine(r, dir, server).run() })
+			})
+		}
+	}
+	t.Run("the same seeds", run("1", check.Times(short, long)/2))
+	t.Run("other seeds", run("0", check.Times(short, long)/2))
+}
+
+func setFlag(t *testing.T, name, value string) {
+	t.Helper()
+	f := flag.Lookup(name)
+	before := f.Value.String()
+	if err := f.Value.Set(value); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Value.Set(before) })
+}
+
+var (
+	ctx   = context.Background()
+	quiet = slog.New(slog.DiscardHandler)
+)
+
+// machine is one run: an edge, its hubs, and what the faults left of everything.
+type machine struct {
+	t      *rapid.T
+	dir    string
+	files  int
+	server *servers.RedisServer // nil in direct mode
+	redis  *redis.Client        // the stranger's, and the judge's
+
+	edge       *edge
+	hubs       []*hub
+	ledgerPath string
+	books      *ledger.Ledger // the judge's
+	admin      *sql.DB
+
+	origins []string // all there ever were, in their order
+	disk    disk
+	records []*record
+	forked  bool // the edge took itself for a copy, so a session may be offered twice
+
+	images  []image
+	backups []backup
+	replica map[string]dumped
+	held    [][]byte
+	calm    bool // no more faults
+}
+
+func newMachine(t *rapid.T, dir string, server *servers.RedisServer) *machine {
+	m := &machine{t: t, dir: dir, server: server, disk: disk{}, ledgerPath: filepath.Join(dir, "ledger.db")}
+	var err error
+	m.books, err = sqlite.Open(ctx, m.ledgerPath)
+	m.must(err)
+	m.admin, err = sql.Open("sqlite", "file:"+m.ledgerPath+"?_pragma=busy_timeout(5000)")
+	m.must(err)
+	hubs := 1
+	if server != nil {
+		m.redis = redis.NewClient(&redis.Options{
+			Addr: server.Addr, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		})
+		m.must(m.redis.FlushAll(ctx).Err())
+		hubs = 2
+	}
+	m.startEdge(m.path("journal"))
+	for range hubs {
+		m.hubs = append(m.hubs, m.startHub())
+	}
+	return m
+}
+
+// close ends all processes, also those that a failure left half closed.
+func (m *machine) close() {
+	m.edge.close()
+	for _, h := range m.hubs {
+		h.close()
+	}
+	m.books.Close()
+	m.admin.Close()
+	if m.redis != nil {
+		m.redis.Close()
+	}
+}
+
+// run lets work and faults alternate, and then everything come home.
+func (m *machine) run() {
+	defer m.close()
+	actions := map[string]func(*rapid.T){
+		"":           func(*rapid.T) { m.check() },
+		"work":       func(*rapid.T) { m.work() },
+		"work again": func(*rapid.T) { m.work() },
+		"time goes by": func(*rapid.T) {
+			time.Sleep(rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(m.t, "time"))
+		},
+		"marks are written":   func(*rapid.T) { m.mark() },
+		"edge is killed":      func(*rapid.T) { m.crash() },
+		"hub is killed":       func(*rapid.T) { m.killHub() },
+		"folder is copied":    func(*rapid.T) { m.photograph() },
+		"folder is restored":  func(*rapid.T) { m.restore() },
+		"bit rots":            func(*rapid.T) { m.rot() },
+		"ledger is backed up": func(*rapid.T) { m.backUp() },
+		"ledger is older":     func(*rapid.T) { m.fallBack() },
+	}
+	if m.server != nil {
+		actions["Redis is damaged"] = func(*rapid.T) { m.damage() }
+		actions["Redis is damaged again"] = actions["Redis is damaged"]
+		actions["call comes late"] = func(*rapid.T) { m.late() }
+	}
+	m.t.Repeat(actions)
+	m.settle()
+}
+
+// work is a few steps of the processes, in any order.
+func (m *machine) work() {
+	steps := map[string]func(){
+		"click": func() { m.click(rapid.IntRange(1, 4).Draw(m.t, "clicks"), true) },
+		"ship":  m.ship,
+		"apply": func() { h := m.aHub(); m.try(h.line, h.step) },
+		"pass":  func() { h := m.aHub(); m.try(h.line, h.pass) },
+		"adopt": func() { h := m.aHub(); m.try(h.line, h.adopt) },
+	}
+	names := []string{"click", "ship", "apply", "pass", "adopt"}
+	for _, name := range rapid.SliceOfN(rapid.SampledFrom(names), 1, 6).Draw(m.t, "steps") {
+		time.Sleep(300 * time.Millisecond)
+		steps[name]()
+	}
+}
+
+// ship is a step of the shipper.
+func (m *machine) ship() {
+	if m.server == nil {
+		return
+	}
+	m.try(m.edge.line, func() error { return m.edge.shipper.Step(ctx) })
+	m.follow()
+}
+
+// try does something on a line that may fail. Without a fault it must succeed.
+func (m *machine) try(l *line, do func() error) {
+	if l != nil && !m.calm {
+		l.disturb(rapid.SampledFrom([]fault{arrives, arrives, isLost, goesUnsaid, isHeld}).Draw(m.t, "a call"),
+			rapid.IntRange(0, 5).Draw(m.t, "after"))
+	}
+	err := do()
+	if l == nil || !l.calm() {
+		m.must(err)
+	}
+}
+
+func (m *machine) killHub() {
+	i := rapid.IntRange(0, len(m.hubs)-1).Draw(m.t, "hub")
+	m.hubs[i] = m.restart(m.hubs[i])
+}
+
+func (m *machine) aHub() *hub { return m.hubs[rapid.IntRange(0, len(m.hubs)-1).Draw(m.t, "hub")] }
+
+func (m *machine) anOrigin() string { return rapid.SampledFrom(m.origins).Draw(m.t, "origin") }
+
+// openRelay connects a process to Redis.
+func (m *machine) openRelay() (*relay.Relay, *line) {
+	l := &line{held: &m.held}
+	return relay.Open(&redis.UniversalOptions{
+		Addrs: []string{m.server.Addr}, Dialer: l.dial, WriteBufferSize: 1 << 20,
+	}, nil), l
+}
+
+// path is a new name in the run's folder.
+func (m *machine) path(name string) string {
+	m.files++
+	return filepath.Join(m.dir, name+strconv.Itoa(m.files))
+}
+
+func (m *machine) must(err error) {
+	m.t.Helper()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
