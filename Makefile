@@ -36,8 +36,10 @@ test: ## Test everything, with a Redis and a PostgreSQL of its own (installs the
 	@cd test && go run ./suite
 
 .PHONY: bench
-bench: ## Measure this machine
+bench: ## Measure this machine: the packages by themselves, and Caddy with the directive beside Caddy without
+	@test/needs.sh wrk
 	go test -run '^$$' -bench . -benchmem ./...
+	cd test && go test -run '^$$' -bench . -benchtime 1x -timeout 1h ./bench
 
 .PHONY: chaos
 chaos: ## Test the faults in their long form, and fuzz: hours

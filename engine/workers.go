@@ -66,8 +66,13 @@ func (w *workers) run(ctx context.Context) {
 	w.keepBooks(ctx, j, l)
 }
 
-// keepBooks applies records and keeps the link table until ctx ends.
+// keepBooks keeps the link table and applies records until ctx ends.
 func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.Ledger) {
+	w.done.Go(func() {
+		w.retry(ctx, "writing the configuration's links to the ledger", func() error { return w.syncLinks(ctx, l) })
+		w.refreshLinks(ctx, ledgerLinks{l, w.relay})
+	})
+	w.done.Go(func() { w.watchBalance(ctx) })
 	source := forward.FromJournal(j, l, w.config.Logger)
 	if w.relay != nil {
 		source = forward.FromRelay(w.relay)
@@ -77,10 +82,7 @@ func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.L
 		w.config.Logger.Error("records are not applied", "error", err)
 		return
 	}
-	w.done.Go(func() { applier.Run(ctx) })
-	w.done.Go(func() { w.watchBalance(ctx) })
-	w.retry(ctx, "writing the configuration's links to the ledger", func() error { return w.syncLinks(ctx, l) })
-	w.refreshLinks(ctx, ledgerLinks{l, w.relay})
+	applier.Run(ctx)
 }
 
 // retry calls try until it succeeds or ctx ends. It logs the first failure, and then each that says something else.

@@ -99,7 +99,8 @@ func (s *Shipper) Step(ctx context.Context) error {
 	names := s.journal.Origins()
 	s.forget(names)
 	for _, name := range names {
-		if err := s.ship(ctx, name, s.position(name)); err != nil {
+		err := s.ship(ctx, name, s.position(name))
+		if err != nil && !errors.Is(err, journal.ErrNoOrigin) { // an answer may say that the origin is finished, and it is removed
 			return err
 		}
 	}
@@ -197,6 +198,9 @@ func (s *Shipper) ship(ctx context.Context, name string, p *position) error {
 	if state.Durable == 0 && p.live {
 		return nil // nothing to say yet, and an idle edge leaves no keys behind
 	}
+	if state.Durable == 0 {
+		return s.journal.Truncate(name, 0) // a crash tore its first record: there will never be anything to say
+	}
 	if time.Since(p.announced) > announceEvery {
 		if err := s.relay.Announce(ctx, name); err != nil {
 			return err
@@ -214,7 +218,7 @@ func (s *Shipper) ship(ctx context.Context, name string, p *position) error {
 		if err != nil || !ok {
 			return err
 		}
-		if call.Reset { // whoever emptied the stream may have emptied the list of origins as well
+		if call.Reset || call.Expected == 0 { // whoever emptied the stream may have emptied the list of origins as well
 			if err := s.relay.Announce(ctx, name); err != nil {
 				return err
 			}

@@ -54,9 +54,6 @@ func (s *journalSource) Applied(_ context.Context, at Standing) error {
 		s.warned.Do(func() { s.log.Error(foreignLedgerText, "ledger_id", s.ledgerID, "pinned", s.journal.LedgerID()) })
 		return nil
 	}
-	if at.Settled == 0 {
-		return nil
-	}
 	return s.journal.Truncate(at.Origin, at.Settled)
 }
 

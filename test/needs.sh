@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what `make test` needs beside Go, make and git, where it is missing: a C compiler for the race detector, and the
-# servers that the tests start for themselves.
+# Installs what the tests need beside Go, make and git, where it is missing: a C compiler for the race detector, the servers
+# that the tests start for themselves, and the programs that are given as arguments.
 set -eu
 
 missing=
@@ -8,16 +8,19 @@ command -v gcc >/dev/null || missing="$missing gcc"
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+for program; do
+	command -v "$program" >/dev/null || missing="$missing $program"
+done
 [ -n "$missing" ] || exit 0
 
 sudo=
 if ! command -v apt-get >/dev/null; then
-	echo "make test needs these, please install them:$missing" >&2
+	echo "the tests need these, please install them:$missing" >&2
 	exit 1
 elif [ "$(id -u)" != 0 ]; then
 	sudo=sudo
 	if ! command -v sudo >/dev/null; then
-		echo "make test needs this, run as root: apt-get install$missing" >&2
+		echo "the tests need this, run as root: apt-get install$missing" >&2
 		exit 1
 	fi
 fi

@@ -77,7 +77,10 @@ func (l *Ledger) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading migrations: %w", err)
 	}
-	options := append([]goose.ProviderOption{goose.WithTableName(migrationTable), goose.WithDisableGlobalRegistry(true)}, l.db.Migration...)
+	options := append([]goose.ProviderOption{
+		goose.WithTableName(migrationTable),
+		goose.WithDisableGlobalRegistry(true),
+	}, l.db.Migration...)
 	provider, err := goose.NewProvider(l.db.Dialect, l.db.Write, files, options...)
 	if err != nil {
 		return fmt.Errorf("reading migrations: %w", err)

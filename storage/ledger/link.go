@@ -68,7 +68,7 @@ func (l *Ledger) AddLink(ctx context.Context, n NewLink) (Link, error) {
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if err == nil && true {
+		if err == nil && old.Source != SourceSession {
 			return ErrExists
 		}
 		if n.Subdomain != "" {

@@ -113,7 +113,15 @@ func TestRedisDamaged(t *testing.T) {
 	store := servers.Redis(t)
 	edge, hub := apart(t, store.Addr)
 	client := store.Client()
+
+	hub.Signal(syscall.SIGSTOP) // nothing is applied, so an empty Redis is no surprise to the edge
 	visitors := drive(t, edge)
+	must(t, client.FlushAll(t.Context()).Err())
+	visitors.more(200)
+	onlyOrigin(t, store) // or the hub would not find what the edge has appended since
+	hub.Signal(syscall.SIGCONT)
+	t.Logf("FLUSHALL before anything was applied: caught up after %s", caughtUp(t, edge, hub))
+
 	for range check.Times(1, 5) {
 		for _, damage := range []struct {
 			name string

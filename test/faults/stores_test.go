@@ -69,7 +69,9 @@ func (r *traffic) stop() []load.Token {
 }
 
 // journalled counts the records that the process has made durable.
-func journalled(p *caddy.Process) float64 { return p.Metrics()["caddy_affiliate_journal_records_total"] }
+func journalled(p *caddy.Process) float64 {
+	return p.Metrics()["caddy_affiliate_journal_records_total"]
+}
 
 // appended counts the entries that the process has appended to streams, those included that it appended again.
 func appended(p *caddy.Process) float64 {
@@ -77,7 +79,9 @@ func appended(p *caddy.Process) float64 {
 }
 
 // resets counts the streams that the process found broken and began anew.
-func resets(p *caddy.Process) float64 { return check.Sum(p.Metrics(), "caddy_affiliate_relay_resets_total") }
+func resets(p *caddy.Process) float64 {
+	return check.Sum(p.Metrics(), "caddy_affiliate_relay_resets_total")
+}
 
 // caughtUp returns when the hub's books have every record that the edge, in its first life, has made durable by now, and
 // how long that took.

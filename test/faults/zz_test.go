@@ -1,14 +1,9 @@
 package faults
-import ("testing";"time";"github.com/caddy-affiliate/caddy-affiliate/test/caddy";"github.com/caddy-affiliate/caddy-affiliate/test/check")
+import ("testing";"github.com/caddy-affiliate/caddy-affiliate/test/caddy";"github.com/caddy-affiliate/caddy-affiliate/test/check")
 func TestZZ(t *testing.T){
-	at:=time.Now()
-	lap:=func(s string){t.Logf("%s %s",s,time.Since(at));at=time.Now()}
-	p := caddy.Start(t, with(embedded)); lap("start")
-	result := killed(t, p, 1);lap("killed")
-	check.Settle(t,p);lap("settle")
-	check.Sessions(t,p);lap("sessions")
-	check.Acked(t, result.Tokens, p);lap("acked")
-	t.Cleanup(func(){lap("cleanup")})
-	p.Term();lap("term")
-	t.Log(p.Logs())
+	bare := "http://:{$HTTP_PORT} {\n respond \"hello\"\n}\n"
+	p := caddy.Start(t, bare)
+	r:=clicks(p).Start()
+	for range check.Times(20,200) { must(t,p.Reload(bare)) }
+	t.Log(r.Stop())
 }

@@ -60,6 +60,7 @@ type image struct {
 
 // startEdge opens the folder as a new process does.
 func (m *machine) startEdge(dir string) {
+	time.Sleep(10 * time.Millisecond) // origins are in the order of their beginning
 	j, err := journal.Open(dir, journal.Options{SegmentBytes: segmentBytes})
 	m.must(err)
 	e := &edge{dir: dir, journal: j}
@@ -251,13 +252,25 @@ func (m *machine) rot() {
 	data, err := os.ReadFile(f.path)
 	m.must(err)
 	data[f.off+bit/8] ^= 1 << (bit % 8)
-	file, err := os.OpenFile(f.path, os.O_WRONLY, 0)
-	m.must(err)
-	_, err = file.WriteAt(data[f.off:f.off+f.size], int64(f.off))
-	m.must(err)
-	m.must(file.Close())
-	w.rotten[seq] = true
+	m.must(overwrite(f.path, data[f.off:f.off+f.size], int64(f.off)))
+	w.rotten[seq], m.rotted[place{origin, seq}] = true, true
 	m.excuse()
+}
+
+// overwrite changes bytes of a file as a failing disk does: nothing else tells that it has changed.
+func overwrite(path string, data []byte, off int64) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		_, err = file.WriteAt(data, off)
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Chtimes(path, info.ModTime(), info.ModTime())
 }
 
 // photograph keeps a copy of the folder.

@@ -172,16 +172,13 @@ func (m *machine) home() bool {
 // judge looks at the books when all is home.
 func (m *machine) judge() {
 	w := m.look()
-	var lost, rotten, booked, rows uint64
-	for name, row := range w.rows {
+	var lost, booked, rows uint64
+	for _, row := range w.rows {
 		lost += row.Lost
 		booked += row.Applied - row.Repeated
-		if d := m.disk[name]; d != nil {
-			rotten += uint64(len(d.rotten))
-		}
 	}
-	if lost > rotten {
-		m.t.Fatalf("%d records were booked as lost, and %d were damaged", lost, rotten)
+	if lost > uint64(len(m.rotted)) {
+		m.t.Fatalf("%d records were booked as lost, and %d were damaged", lost, len(m.rotted))
 	}
 	for _, n := range w.sessions {
 		rows += uint64(n)

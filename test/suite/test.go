@@ -28,6 +28,9 @@ type event struct {
 	FailedBuild string
 }
 
+// key tells whose output an event's is.
+func (e event) key() string { return e.Package + e.ImportPath + "\n" + e.Test }
+
 func test(all *tally, dir string, args ...string) error { return goTest(all, dir, "0", args...) }
 
 // race needs cgo, for the race detector's runtime.
@@ -36,7 +39,7 @@ func race(all *tally, dir string, args ...string) error {
 }
 
 func goTest(all *tally, dir, cgo string, args ...string) error {
-	cmd := command(dir, cgo, append([]string{"go", "test", "-json", "-timeout", "30m"}, args...)...)
+	cmd := command(dir, cgo, append([]string{"go", "test", "-json"}, args...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -84,6 +87,9 @@ func follow(events io.Reader, show io.Writer) (*tally, error) {
 			perPackage[e.Package].count(e.Action)
 		}
 		report(show, e, output, perPackage[e.Package])
+		if e.Action == "pass" || e.Action == "fail" || e.Action == "skip" {
+			delete(output, e.key())
+		}
 		if e.Test == "" && e.Action == "fail" && perPackage[e.Package].failed == 0 {
 			total.failed++ // no test of it failed: it did not build, or ended early
 		}
@@ -108,15 +114,14 @@ func (t *tally) count(action string) {
 }
 
 func keep(output map[string]*strings.Builder, e event) {
-	key := e.Package + e.ImportPath + "\n" + e.Test
-	if output[key] == nil {
-		output[key] = &strings.Builder{}
+	if output[e.key()] == nil {
+		output[e.key()] = &strings.Builder{}
 	}
-	output[key].WriteString(e.Output)
+	output[e.key()].WriteString(e.Output)
 }
 
 func report(show io.Writer, e event, output map[string]*strings.Builder, t *tally) {
-	text := output[e.Package+e.ImportPath+"\n"+e.Test].String()
+	text := output[e.key()].String()
 	switch {
 	case e.Action == "build-fail", e.Action == "fail" && e.Test != "":
 		fmt.Fprint(show, text)
@@ -126,5 +131,10 @@ func report(show io.Writer, e event, output map[string]*strings.Builder, t *tall
 		fmt.Fprintf(show, "ok   %s  %d tests, %.1fs\n", e.Package, t.passed, e.Elapsed)
 	case e.Action == "fail":
 		fmt.Fprintf(show, "FAIL %s  %s, %.1fs\n%s", e.Package, t, e.Elapsed, text)
+		for key, unfinished := range output { // the tests that ran when it panicked or ran out of time
+			if pkg, test, _ := strings.Cut(key, "\n"); pkg == e.Package && test != "" {
+				fmt.Fprintf(show, "UNFINISHED %s\n%s", test, unfinished)
+			}
+		}
 	}
 }

@@ -32,6 +32,10 @@ func TestFollow(t *testing.T) {
 		{"ends early", `{"Action":"pass","Package":"p","Test":"A"}
 {"Action":"output","Package":"p","Output":"exit status 3\n"}
 {"Action":"fail","Package":"p"}`, tally{1, 1, 0}, "1 failed", "exit status 3"},
+		{"hangs", `{"Action":"pass","Package":"p","Test":"A"}
+{"Action":"output","Package":"p","Test":"B","Output":"panic: test timed out\n"}
+{"Action":"output","Package":"q","Test":"C","Output":"chatter\n"}
+{"Action":"fail","Package":"p"}`, tally{1, 1, 0}, "1 failed", "UNFINISHED B\npanic: test timed out\n"},
 		{"a package without tests is not skipped", `{"Action":"pass","Package":"p","Test":"A"}
 {"Action":"skip","Package":"q"}`, tally{1, 0, 0}, "", ""},
 		{"nothing", ``, tally{}, "no test", ""},
