@@ -62,6 +62,9 @@ func (w *workers) run(ctx context.Context) {
 	if l == nil {
 		return
 	}
+	for _, warning := range l.Warnings() {
+		w.config.Logger.Warn(warning)
+	}
 	w.engine.ledger.Store(l)
 	w.keepBooks(ctx, j, l)
 }
