@@ -301,6 +301,22 @@ func TestResponseErrorAfterPartialWrite(t *testing.T) {
 	})
 }
 
+// TestResponseFlushedBeforeItsStatus has a writer above that holds an early flush back, as Caddy's access log does.
+func TestResponseFlushedBeforeItsStatus(t *testing.T) {
+	e := newEdge(t, Handler{})
+	w := httptest.NewRecorder()
+	r := caddyhttp.PrepareRequest(newRequest("http://shop.test/?via=demo"), caddy.NewReplacer(), w, new(caddyhttp.Server))
+	counted(t, counts{"clicks/human": 1, "tokens": 1}, func() {
+		if err := e.ServeHTTP(caddyhttp.NewResponseRecorder(w, nil, nil), r, answers["/late-public"]); err != nil {
+			t.Fatal(err)
+		}
+	})
+	got := w.Result().Header
+	if len(got["Set-Cookie"]) != 1 || got.Get("Cache-Control") != "private, no-store" || got.Get("CDN-Cache-Control") != "" {
+		t.Errorf("header %v", got)
+	}
+}
+
 func TestResponseHijacked(t *testing.T) {
 	base := startCaddy(t, "", "affiliate\nroute { affiliate_probe }")
 	if _, body := visit(t, "GET", base+"/hijack?via=demo"); body != "hijacked" {

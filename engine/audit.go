@@ -114,9 +114,7 @@ func (o AuditOrigin) sum(row ledger.Origin) AuditOrigin {
 
 // streams polls the announced streams. A relay that is away leaves the other origins to be known from the ledger.
 func (e *Engine) streams(ctx context.Context) map[string]relay.Answer {
-	e.mu.Lock()
-	w := e.running
-	e.mu.Unlock()
+	w := e.running.Load()
 	if w == nil || w.relay == nil {
 		return nil
 	}

@@ -27,6 +27,9 @@ var ErrLedgerAway = errors.New("the ledger cannot be reached yet; see the log")
 // closeTime is how long a last effort to ship may take when the process ends.
 const closeTime = time.Second
 
+// applyTime bounds how long a change of configuration waits for the old workers.
+const applyTime = 10 * time.Second
+
 // retryEvery is the pause between attempts to open what cannot be opened yet.
 const retryEvery = time.Second
 
@@ -35,12 +38,12 @@ type Engine struct {
 	journal atomic.Pointer[journal.Journal]
 	ledger  atomic.Pointer[ledger.Ledger]
 	links   atomic.Pointer[tracker.LinkTable]
-	opened  chan struct{} // closed when the journal is open
+	running atomic.Pointer[workers] // nil before Open and after Close
+	opened  chan struct{}           // closed when the journal is open
 
-	mu      sync.Mutex // guards what follows: one change of configuration at a time
-	config  Config
-	running *workers // nil before Open and after Close
-	closed  bool
+	// mu is held through a change of configuration, which waits for workers to end. Neither they nor requests may take it.
+	mu     sync.Mutex
+	closed bool
 }
 
 // New returns an engine that is not open. It does no I/O.
@@ -59,18 +62,17 @@ func (e *Engine) Open(c Config) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || e.running != nil {
+	if e.closed || e.running.Load() != nil {
 		return errors.New("the engine was opened before")
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil && !passing(err) {
 		return fmt.Errorf("making the journal's folder: %w", err)
 	}
-	e.config = c
 	e.setLinks(startLinks(c))
 	if err := e.openJournal(c); err != nil && !passing(err) {
 		return err
 	}
-	e.running = e.start(c)
+	e.running.Store(e.start(c))
 	return nil
 }
 
@@ -80,31 +82,31 @@ func (e *Engine) Check(c Config) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.running == nil {
-		return nil
+	if w := e.running.Load(); w != nil {
+		return w.config.compatible(c)
 	}
-	return e.config.compatible(c)
+	return nil
 }
 
 // Apply goes over to a later configuration. Workers whose settings did not change are left alone.
 func (e *Engine) Apply(c Config) error {
 	c = c.withDefaults()
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if err := e.Check(c); err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.running == nil {
+	w := e.running.Load()
+	if w == nil {
 		return errors.New("the engine is not open")
 	}
-	if e.config.sameWorkers(c) {
+	if w.config.sameWorkers(c) {
 		return nil
 	}
-	e.running.stop(context.Background())
-	e.config = c
-	e.running = e.start(c)
+	ctx, cancel := context.WithTimeout(context.Background(), applyTime)
+	defer cancel()
+	w.stop(ctx, false)
+	e.running.Store(e.start(c))
 	return nil
 }
 
@@ -119,9 +121,8 @@ func (e *Engine) Close() error {
 	e.closed = true
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	if e.running != nil {
-		e.running.stop(ctx)
-		e.running = nil
+	if w := e.running.Swap(nil); w != nil {
+		w.stop(ctx, true)
 	}
 	if j := e.journal.Load(); j != nil {
 		return j.Close()
@@ -153,9 +154,7 @@ func (e *Engine) Ledger() (*ledger.Ledger, error) {
 	if l := e.ledger.Load(); l != nil {
 		return l, nil
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.config.Ledger.Kind == LedgerNone {
+	if w := e.running.Load(); w != nil && w.config.Ledger.Kind == LedgerNone {
 		return nil, ErrNoLedger
 	}
 	return nil, ErrLedgerAway

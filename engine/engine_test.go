@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -113,6 +114,24 @@ func appendOneEventually(t *testing.T, e *Engine) {
 		ticket, err := e.Append(record("demo"), 0)
 		return err == nil && ticket.Wait(time.Second) == nil
 	})
+}
+
+// A journal without room withholds every token, which the operator has to be told.
+func TestAFullJournalIsDegraded(t *testing.T) {
+	e := open(t, Config{Dir: t.TempDir(), MaxBytes: 128 << 10})
+	if h := e.Health(t.Context()); h.Journal.Status != StatusOK {
+		t.Fatalf("an empty journal's health is %+v", h)
+	}
+	eventually(t, "reaching the cap", func() bool {
+		ticket, err := e.Append(make([]byte, 10<<10), 0)
+		if err == nil {
+			err = ticket.Wait(time.Second)
+		}
+		return errors.Is(err, journal.ErrFull)
+	})
+	if h := e.Health(t.Context()); h.Status != StatusDegraded || h.Journal.Status != StatusDegraded {
+		t.Errorf("a full journal's health is %+v", h)
+	}
 }
 
 func TestWhatTheOperatorMustMendIsRefused(t *testing.T) {

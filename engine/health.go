@@ -33,12 +33,12 @@ const healthTime = time.Second
 
 // Health asks every part how it is.
 func (e *Engine) Health(ctx context.Context) Health {
-	e.mu.Lock()
-	w, c := e.running, e.config
-	e.mu.Unlock()
-	h := Health{Journal: e.journalHealth(), Relay: Part{Status: StatusOff}, Ledger: e.ledgerHealth(ctx, c), Links: e.Links().Len()}
-	if w != nil && w.relay != nil {
-		h.Relay = w.relayHealth(ctx)
+	h := Health{Journal: e.journalHealth(), Relay: Part{Status: StatusOff}, Ledger: Part{Status: StatusOff}, Links: e.Links().Len()}
+	if w := e.running.Load(); w != nil {
+		h.Ledger = e.ledgerHealth(ctx, w.config)
+		if w.relay != nil {
+			h.Relay = w.relayHealth(ctx)
+		}
 	}
 	h.Status = StatusOK
 	for _, part := range []Part{h.Journal, h.Relay, h.Ledger} {
@@ -58,10 +58,10 @@ func (e *Engine) journalHealth() Part {
 		return Part{StatusStarting, "the journal is not open; see the log"}
 	}
 	switch stats := j.Stats(); {
+	case stats.Full:
+		return Part{StatusDegraded, "there is no room for records: the disk is full, or the journal has reached max_size; no tokens are handed out until there is"}
 	case stats.Failed:
 		return Part{StatusDegraded, "the disk refused a write; no tokens are handed out until a new journal can be begun"}
-	case stats.MaxBytes > 0 && stats.Bytes >= stats.MaxBytes:
-		return Part{StatusDegraded, "the journal has reached max_size; no tokens are handed out until the ledger lets it forget"}
 	}
 	return Part{Status: StatusOK}
 }

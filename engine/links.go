@@ -149,9 +149,7 @@ func (e *Engine) RefreshLinks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	w := e.running
-	e.mu.Unlock()
+	w := e.running.Load()
 	if w == nil {
 		return ErrStarting
 	}

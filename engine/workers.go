@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -16,6 +15,12 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
 )
 
+// startTime is how long a start or a reload waits for the ledger before it leaves it to the background.
+const startTime = time.Second
+
+// patience is how long workers may take to end by themselves before the connections to Redis are closed under them.
+const patience = 300 * time.Millisecond
+
 // workers are the background loops of one configuration.
 type workers struct {
 	config  Config
@@ -24,22 +29,29 @@ type workers struct {
 	relay   *relay.Relay     // nil without Redis
 	shipper *forward.Shipper // nil until the journal is open
 	engine  *Engine
-	loading sync.Mutex // the link table and its snapshot are written by one at a time
+	loading sync.Mutex    // the link table and its snapshot are written by one at a time
+	tried   chan struct{} // closed after the first attempt at everything
 }
 
 func (e *Engine) start(c Config) *workers {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &workers{config: c, cancel: cancel, engine: e}
+	w := &workers{config: c, cancel: cancel, engine: e, tried: make(chan struct{})}
 	if c.Redis != nil {
 		options := *c.Redis
 		w.relay = relay.Open(&options, c.Logger)
 	}
 	w.done.Go(func() { w.run(ctx) })
+	select { // so that a command which follows a start or a reload finds the ledger open
+	case <-w.tried:
+	case <-time.After(startTime):
+	}
 	return w
 }
 
 // run opens journal and ledger, each as soon as it can be, and starts what depends on them.
 func (w *workers) run(ctx context.Context) {
+	tried := sync.OnceFunc(func() { close(w.tried) })
+	defer tried()
 	w.retry(ctx, "opening the journal", func() error { return w.engine.openJournal(w.config) })
 	j := w.engine.journal.Load()
 	if j == nil || ctx.Err() != nil {
@@ -51,12 +63,15 @@ func (w *workers) run(ctx context.Context) {
 		w.done.Go(func() { shipper.Run(ctx) })
 	}
 	if w.config.Ledger.Kind == LedgerNone {
+		tried()
 		w.refreshLinks(ctx, relayLinks{w.relay})
 		return
 	}
 	var l *ledger.Ledger
 	w.retry(ctx, "opening the ledger", func() (err error) {
-		l, err = openLedger(ctx, w.config)
+		if l, err = openLedger(ctx, w.config); err != nil {
+			tried()
+		}
 		return err
 	})
 	if l == nil {
@@ -66,6 +81,7 @@ func (w *workers) run(ctx context.Context) {
 		w.config.Logger.Warn(warning)
 	}
 	w.engine.ledger.Store(l)
+	tried()
 	w.keepBooks(ctx, j, l)
 }
 
@@ -107,23 +123,32 @@ func (w *workers) retry(ctx context.Context, what string, try func() error) {
 	}
 }
 
-// stop ends the workers. Until ctx ends it lets the shipper send what is durable by now.
-func (w *workers) stop(ctx context.Context) {
+// stop ends the workers and closes what they used, until ctx ends at the latest. With drain it lets the shipper send what
+// is durable by now.
+func (w *workers) stop(ctx context.Context, drain bool) {
 	w.cancel()
-	w.done.Wait()
-	if w.shipper != nil && ctx.Err() == nil {
-		if _, bounded := ctx.Deadline(); bounded {
+	ended := make(chan struct{})
+	go func() { w.done.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		if drain && w.shipper != nil {
 			w.shipper.Drain(ctx)
 		}
+	case <-time.After(patience):
+	}
+	if w.relay != nil { // which also ends a call that waits for an answer
+		if err := w.relay.Close(); err != nil {
+			w.config.Logger.Error("closing the connections to redis failed", "error", err)
+		}
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		w.config.Logger.Error("a worker did not end in time; records wait in the journal")
 	}
 	if l := w.engine.ledger.Swap(nil); l != nil {
 		if err := l.Close(); err != nil {
 			w.config.Logger.Error("closing the ledger failed", "error", err)
-		}
-	}
-	if w.relay != nil {
-		if err := w.relay.Close(); err != nil && !errors.Is(err, context.Canceled) {
-			w.config.Logger.Error("closing the connections to redis failed", "error", err)
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -202,4 +204,23 @@ func TestRunBooksWithinASecond(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// An origin of which a crash left only a torn record has nothing to apply, and its folder goes.
+func TestAnOriginWithoutRecordsGoes(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "origins", tracker.NewSessionID(time.Now()).String())
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "00000000000000000001.seg"), []byte("\x00\x00\x00\x09torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := openJournal(t, dir)
+	if err := newApplier(t, j, openLedger(t)).Pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if live, _ := j.Live(); !slices.Equal(j.Origins(), []string{live}) {
+		t.Fatalf("%d origins are left, want the live one", len(j.Origins()))
+	}
 }

@@ -19,6 +19,7 @@ const (
 	pollEvery     = time.Second            // while records are not applied (E)
 	shipRetry     = 250 * time.Millisecond // after a call that failed
 	shipBytes     = 256 << 10              // records of one call
+	shipLeast     = 8 << 10                // of one call to a Redis that has little room
 	shipCalls     = 16                     // calls for one origin before the others have their turn
 	strangerID    = 1_000_000_000_000      // an id that only an XADD * makes (E4)
 )
@@ -35,6 +36,7 @@ type Shipper struct {
 	again   chan struct{}
 	policy  time.Time // when the eviction policy is to be read again
 	halted  string    // why nothing is shipped, "" when it is
+	bytes   int       // of the next call: less while Redis is full, since a call itself takes up room in it
 	foreign bool      // the relay serves another ledger than this journal's (L5)
 	failing bool      // the last call failed; logged once
 }
@@ -54,7 +56,7 @@ type position struct {
 
 // NewShipper returns a shipper; Run starts it.
 func NewShipper(j *journal.Journal, r *relay.Relay, log *slog.Logger) *Shipper {
-	return &Shipper{journal: j, relay: r, log: log, origins: map[string]*position{}, again: make(chan struct{}, 1)}
+	return &Shipper{journal: j, relay: r, log: log, origins: map[string]*position{}, again: make(chan struct{}, 1), bytes: shipBytes}
 }
 
 // Run ships until ctx ends. An unreachable Redis is tried again for ever; the journal holds everything meanwhile.
@@ -236,6 +238,12 @@ func (s *Shipper) call(ctx context.Context, name string, p *position, call relay
 	call.Old = !p.live
 	known := p.cursor
 	answer, err := s.relay.Append(ctx, call)
+	switch {
+	case errors.Is(err, relay.ErrFull):
+		s.bytes = max(s.bytes/2, shipLeast)
+	case err == nil && len(call.Entries) > 0:
+		s.bytes = min(2*s.bytes, shipBytes)
+	}
 	if err != nil {
 		p.polled = false
 		return err
@@ -282,7 +290,7 @@ func (s *Shipper) next(name string, p *position) (relay.Call, bool, error) {
 	if state.Durable <= after {
 		return relay.Call{}, false, nil // E4: for an old origin even last > durable is no error
 	}
-	call.Entries, err = s.journal.Read(name, after, shipBytes)
+	call.Entries, err = s.journal.Read(name, after, s.bytes)
 	return call, len(call.Entries) > 0, err
 }
 

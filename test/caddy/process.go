@@ -186,6 +186,9 @@ func (p *Process) Signal(s syscall.Signal) {
 	}
 }
 
+// Pid is the process's id in its present life.
+func (p *Process) Pid() int { return p.running.cmd.Process.Pid }
+
 // Logs returns what the process has printed, in all its lives.
 func (p *Process) Logs() string {
 	text, err := os.ReadFile(p.logs)

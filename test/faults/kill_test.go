@@ -24,7 +24,7 @@ func TestKill(t *testing.T) {
 // from the disk once the ledger has its last record.
 func TestKillWithRedis(t *testing.T) {
 	redis := servers.Redis(t)
-	p := caddy.Start(t, with(embedded, "redis "+redis.Addr, "secret a-secret-of-this-test-and-nothing-else",
+	p := caddy.Start(t, with(embedded, "redis "+redis.Addr, secret,
 		"journal ./affiliate {\nretain 2s\n}"))
 	result := killed(t, p, check.Times(2, 20))
 	check.Acked(t, result.Tokens, p)

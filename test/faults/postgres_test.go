@@ -48,7 +48,7 @@ func TestCommitReplyLost(t *testing.T) {
 	tokens = append(tokens, clicks(p).For(200*time.Millisecond).Tokens...)
 	caughtUp(t, p, p)
 	line.DropReplies(nil)
-	awaitCursor(t, store, onlyOrigin(t, store), int(journalled(p)))
+	awaitKey(t, store, onlyOrigin(t, store), "cursor", int(journalled(p)))
 	check.Acked(t, tokens, p)
 }
 
@@ -74,13 +74,14 @@ func lineTo(t *testing.T, dsn string) (string, *servers.FaultProxy) {
 	return u.String(), line
 }
 
-// awaitCursor returns when Redis says that the origin is applied up to that number.
-func awaitCursor(t *testing.T, store *servers.RedisServer, origin string, want int) {
+// awaitKey returns when that field of the origin's key in Redis is what the ledger says.
+func awaitKey(t *testing.T, store *servers.RedisServer, origin, field string, want int) {
 	t.Helper()
 	client, began, got := store.Client(), time.Now(), 0
-	await(t, "the cursor in Redis to be the ledger's", func() bool {
-		got, _ = client.HGet(t.Context(), cursorOf(origin), "cursor").Int()
+	defer client.Close()
+	await(t, field+" in Redis to be the ledger's", func() bool {
+		got, _ = client.HGet(t.Context(), cursorOf(origin), field).Int()
 		return got == want
 	})
-	t.Logf("the cursor in Redis is %d after %s", got, time.Since(began))
+	t.Logf("%s in Redis is %d after %s", field, got, time.Since(began).Round(time.Millisecond))
 }

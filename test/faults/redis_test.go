@@ -196,7 +196,7 @@ func TestRedisUnwilling(t *testing.T) {
 		store.Cont()
 		t.Logf("stopped for 10 s: caught up after %s", caughtUp(t, edge, hub))
 
-		fill(t, edge, hub, client)
+		fillRedis(t, edge, hub, client)
 		t.Logf("out of memory: caught up after %s, with the limit as it was", caughtUp(t, edge, hub))
 		must(t, client.ConfigSet(t.Context(), "maxmemory", "0").Err())
 
@@ -216,8 +216,8 @@ func TestRedisUnwilling(t *testing.T) {
 	check.Acked(t, tokens, hub, edge)
 }
 
-// fill holds the hub up until Redis, with room for little more than it has, refuses to take more.
-func fill(t *testing.T, edge, hub *caddy.Process, client redis.UniversalClient) {
+// fillRedis holds the hub up until Redis, with room for little more than it has, refuses to take more.
+func fillRedis(t *testing.T, edge, hub *caddy.Process, client redis.UniversalClient) {
 	t.Helper()
 	info, err := client.InfoMap(t.Context(), "memory").Result()
 	must(t, err)

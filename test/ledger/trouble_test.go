@@ -264,3 +264,51 @@ func TestPostgresRestart(t *testing.T) {
 	}
 	wantBalance(t, l, origin, 20)
 }
+
+// A hub that freezes, or whose machine loses power, in the middle of a transaction holds the origin's row. PostgreSQL ends
+// its transaction soon, or every other hub would wait for as long as TCP does: two hours.
+func TestPostgresFrozenHub(t *testing.T) {
+	dsn := servers.SharedPostgres(t).Database(t)
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := servers.Proxy(t, u.Host)
+	u.Host = line.Addr
+	frozen, other := openOne(t, u.String()), openOne(t, dsn)
+	origin, all := newOrigin(), ledgertest.Sessions(1, 20)
+
+	locker, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer locker.Close(context.Background())
+	if _, err := locker.Exec(t.Context(), `BEGIN; LOCK TABLE session IN EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	go func() {
+		_, err := frozen.Apply(context.Background(), origin, all)
+		failed <- err
+	}()
+	await(t, dsn, `SELECT count(*) > 0 FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO session%'`)
+	line.BlackHole()
+	if _, err := locker.Exec(t.Context(), `ROLLBACK`); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if done, err := other.Apply(ctx, origin, all); err != nil || done.Sessions != 20 {
+		t.Errorf("the other hub: %+v, %v", done, err)
+	}
+	line.Restore()
+	if err := <-failed; err == nil {
+		t.Error("the frozen hub believes that its transaction went on")
+	}
+	if done, err := frozen.Apply(t.Context(), origin, all); err != nil || done.Dropped != 20 {
+		t.Errorf("the frozen hub afterwards: %+v, %v", done, err)
+	}
+	wantBalance(t, other, origin, 20)
+}

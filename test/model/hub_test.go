@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
@@ -93,10 +94,10 @@ func (m *machine) backUp() {
 	m.backups = append(m.backups, b)
 }
 
-// fallBack lets the ledger come back older, by no more than retain, under the hubs' hands. Copies that are younger than the one
-// restored belong to a past that never was.
+// fallBack lets the ledger come back older, as far as the run may, under the hubs' hands. Copies that are younger than the
+// one restored belong to a past that never was.
 func (m *machine) fallBack() {
-	for len(m.backups) > 0 && time.Since(m.backups[0].at) > retain {
+	for len(m.backups) > 0 && time.Since(m.backups[0].at) > m.fallback {
 		m.backups = m.backups[1:]
 	}
 	if len(m.backups) == 0 {
@@ -104,8 +105,24 @@ func (m *machine) fallBack() {
 	}
 	i := rapid.IntRange(0, len(m.backups)-1).Draw(m.t, "copy")
 	m.must(putBack(m.admin, m.backups[i].path))
+	m.tooFar = m.tooFar || time.Since(m.backups[i].at) > retain
 	m.backups = m.backups[:i+1]
 	m.excuse()
+}
+
+// miss notes what the journal has forgotten and the ledger needs again, once that may be.
+func (m *machine) miss(w world) {
+	for name, here := range m.disk {
+		state, err := m.edge.journal.State(name)
+		if errors.Is(err, journal.ErrNoOrigin) {
+			delete(m.disk, name)
+			continue
+		}
+		m.must(err)
+		for seq := w.rows[name].Cursor + 1; seq <= state.Base; seq++ {
+			here.rotten[seq], m.rotted[place{name, seq}] = true, true
+		}
+	}
 }
 
 // putBack replaces the rows of all tables with those of an older copy, in one transaction.

@@ -90,6 +90,9 @@ func (m *machine) reachable(w world, p place) bool {
 // excuse is called after a fault that destroys: the records of which it took the last copy are no longer asked for.
 func (m *machine) excuse() {
 	w := m.look()
+	if m.tooFar {
+		m.miss(w)
+	}
 	for _, r := range m.records {
 		r.excused = r.excused || !m.safe(w, r)
 	}
@@ -97,6 +100,9 @@ func (m *machine) excuse() {
 
 // check is what holds at each moment.
 func (m *machine) check() {
+	if m.tooFar {
+		m.excuse() // the journal may learn only now that it may forget
+	}
 	w := m.look()
 	known := map[tracker.SessionID]bool{}
 	for _, r := range m.records {

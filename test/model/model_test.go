@@ -31,41 +31,60 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/test/servers"
 )
 
-func TestThroughRedis(t *testing.T) { explore(t, servers.Redis(t), 40, 4000) }
+func TestThroughRedis(t *testing.T) { explore(t, servers.Redis(t), retain, check.Times(100, 10_000)) }
 
-func TestWithoutRedis(t *testing.T) { explore(t, nil, 20, 2000) }
+func TestWithoutRedis(t *testing.T) { explore(t, nil, retain, check.Times(50, 5_000)) }
 
-// explore runs the machine with seeds that are the same each time, and with others. Flags of rapid that are given
-// (-rapid.seed, -rapid.checks, -rapid.failfile) go before.
-func explore(t *testing.T, server *servers.RedisServer, short, long int) {
-	given := map[string]bool{}
-	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	run := func(seed string, checks int) func(*testing.T) {
-		return func(t *testing.T) {
-			for name, value := range map[string]string{"rapid.seed": seed, "rapid.checks": strconv.Itoa(checks), "rapid.nofailfile": "true"} {
-				if !given[name] {
-					setFlag(t, name, value)
-				}
-			}
-			rapid.Check(t, func(r *rapid.T) {
-				dir := t.TempDir()
-				defer os.RemoveAll(dir)
-				rapid.SyncTest(r, func(r *rapid.T) { newMachine(r, dir, server).run() })
-			})
-		}
-	}
-	t.Run("the same seeds", run("1", check.Times(short, long)/2))
-	t.Run("other seeds", run("0", check.Times(short, long)/2))
+// A ledger that comes back older than retain has lost for good what the journals have forgotten; the rest must hold (L3).
+func TestLedgerOlderThanRetain(t *testing.T) {
+	explore(t, servers.Redis(t), 100*retain, check.Times(25, 2_500))
 }
 
-func setFlag(t *testing.T, name, value string) {
-	t.Helper()
-	f := flag.Lookup(name)
-	before := f.Value.String()
-	if err := f.Value.Set(value); err != nil {
-		t.Fatal(err)
+func TestLedgerOlderThanRetainWithoutRedis(t *testing.T) {
+	explore(t, nil, 100*retain, check.Times(25, 2_500))
+}
+
+// explore makes that many runs with seeds that are the same each time, and as many with others. The ledger may come back
+// older by fallback. Flags of rapid that were given go before: -rapid.seed repeats a failure.
+func explore(t *testing.T, server *servers.RedisServer, fallback time.Duration, runs int) {
+	for name, seed := range map[string]string{"the same seeds": "1", "other seeds": "0"} {
+		t.Run(name, func(t *testing.T) {
+			setFlags(t, map[string]string{
+				"rapid.seed": seed, "rapid.checks": strconv.Itoa(runs), "rapid.steps": "15", "rapid.nofailfile": "true",
+			})
+			rapid.Check(t, func(r *rapid.T) {
+				dir, err := os.MkdirTemp(memory(), "model")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer os.RemoveAll(dir)
+				rapid.SyncTest(r, func(r *rapid.T) { newMachine(r, dir, server, fallback).run() })
+			})
+		})
 	}
-	t.Cleanup(func() { f.Value.Set(before) })
+}
+
+// memory is a file system in memory, where there is one: no power is cut here, so fsync need not wait for a disk.
+func memory() string {
+	const dir = "/dev/shm"
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return os.TempDir()
+	}
+	return dir
+}
+
+// setFlags sets the flags that were not given, until the test ends.
+func setFlags(t *testing.T, values map[string]string) {
+	t.Helper()
+	flag.Visit(func(f *flag.Flag) { delete(values, f.Name) })
+	for name, value := range values {
+		f := flag.Lookup(name)
+		before := f.Value.String()
+		if err := f.Value.Set(value); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Value.Set(before) })
+	}
 }
 
 var (
@@ -94,6 +113,9 @@ type machine struct {
 
 	rotted map[place]bool // records that ever were damaged
 
+	fallback time.Duration // how old the ledger may come back
+	tooFar   bool          // it came back older than retain
+
 	images  []image
 	backups []backup
 	replica map[string]dumped
@@ -101,8 +123,8 @@ type machine struct {
 	calm    bool // no more faults
 }
 
-func newMachine(t *rapid.T, dir string, server *servers.RedisServer) *machine {
-	m := &machine{t: t, dir: dir, server: server, disk: disk{}, rotted: map[place]bool{}, ledgerPath: filepath.Join(dir, "ledger.db")}
+func newMachine(t *rapid.T, dir string, server *servers.RedisServer, fallback time.Duration) *machine {
+	m := &machine{t: t, dir: dir, server: server, fallback: fallback, disk: disk{}, rotted: map[place]bool{}, ledgerPath: filepath.Join(dir, "ledger.db")}
 	var err error
 	m.books, err = sqlite.Open(ctx, m.ledgerPath)
 	m.must(err)
@@ -119,6 +141,9 @@ func newMachine(t *rapid.T, dir string, server *servers.RedisServer) *machine {
 	m.startEdge(m.path("journal"))
 	for range hubs {
 		m.hubs = append(m.hubs, m.startHub())
+	}
+	if server != nil {
+		m.must(m.edge.relay.PublishLinks(ctx, m.books.ID(), 1, nil)) // the edge pins the ledger
 	}
 	return m
 }
@@ -139,29 +164,26 @@ func (m *machine) close() {
 // run lets work and faults alternate, and then everything come home.
 func (m *machine) run() {
 	defer m.close()
-	actions := map[string]func(*rapid.T){
-		"":           func(*rapid.T) { m.check() },
-		"work":       func(*rapid.T) { m.work() },
-		"work again": func(*rapid.T) { m.work() },
-		"time goes by": func(*rapid.T) {
-			time.Sleep(rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(m.t, "time"))
-		},
-		"marks are written":   func(*rapid.T) { m.mark() },
-		"edge is killed":      func(*rapid.T) { m.crash() },
-		"hub is killed":       func(*rapid.T) { m.killHub() },
-		"folder is copied":    func(*rapid.T) { m.photograph() },
-		"folder is restored":  func(*rapid.T) { m.restore() },
-		"bit rots":            func(*rapid.T) { m.rot() },
-		"ledger is backed up": func(*rapid.T) { m.backUp() },
-		"ledger is older":     func(*rapid.T) { m.fallBack() },
+	actions := map[string]func(*rapid.T){"": func(*rapid.T) { m.check() }}
+	add := func(name string, times int, do ...func()) {
+		for i := range times {
+			actions[fmt.Sprint(name, i)] = func(*rapid.T) { do[rapid.IntRange(0, len(do)-1).Draw(m.t, name)]() }
+		}
 	}
+	add("work", 4, m.work)
+	add("time", 2, m.wait, m.mark)
+	add("kill", 1, m.crash, m.killHub)
+	add("disk", 1, m.photograph, m.restore, m.rot)
+	add("ledger", 2, m.backUp, m.fallBack)
 	if m.server != nil {
-		actions["Redis is damaged"] = func(*rapid.T) { m.damage() }
-		actions["Redis is damaged again"] = actions["Redis is damaged"]
-		actions["call comes late"] = func(*rapid.T) { m.late() }
+		add("redis", 2, m.damage, m.late)
 	}
 	m.t.Repeat(actions)
 	m.settle()
+}
+
+func (m *machine) wait() {
+	time.Sleep(rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(m.t, "time"))
 }
 
 // work is a few steps of the processes, in any order.

@@ -24,7 +24,6 @@ func (m *machine) damage() {
 		"XDEL":        m.deleteEntry,
 		"XADD":        m.addEntry,
 		"older copy":  m.redisFallsBack,
-		"late call":   m.late,
 		"SET instead": m.overwrite,
 	}
 	kinds := slices.Sorted(maps.Keys(what))

@@ -31,6 +31,11 @@ const (
 	connectTimeout = 5 * time.Second // unless the DSN has its own
 )
 
+// abandonedAfter is how long PostgreSQL keeps a transaction whose client says nothing, unless it has a limit already. Between
+// the statements of ours lie microseconds; but a hub that freezes, or whose machine loses power, between two would hold an
+// origin's row, and keep every other hub waiting for as long as TCP does, which is two hours.
+const abandonedAfter = "10s"
+
 // Open connects to PostgreSQL and opens the ledger in the schema that dsn leads to (search_path, by default public). Errors
 // never contain the DSN's password.
 func Open(ctx context.Context, dsn string) (*ledger.Ledger, error) {
@@ -38,7 +43,7 @@ func Open(ctx context.Context, dsn string) (*ledger.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(insistOnDurability))
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(prepare))
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxIdleConns)
 	db.SetConnMaxIdleTime(maxIdleTime)
@@ -106,12 +111,17 @@ func inspect(ctx context.Context, db *sql.DB) (warnings []string, err error) {
 	return warnings, nil
 }
 
-// insistOnDurability turns synchronous_commit on where it is off. Any other setting waits for the disk at least, and stays.
-func insistOnDurability(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
-		WHERE current_setting('synchronous_commit') = 'off'`)
-	if err != nil {
-		return fmt.Errorf("turning synchronous_commit on: %w", err)
+// prepare makes a new connection safe: it turns synchronous_commit on where it is off (any other setting waits for the disk
+// at least, and stays), and bounds abandoned transactions.
+func prepare(ctx context.Context, conn *pgx.Conn) error {
+	for _, s := range []struct{ name, bad, good string }{
+		{"synchronous_commit", "off", "on"},
+		{"idle_in_transaction_session_timeout", "0", abandonedAfter},
+	} {
+		_, err := conn.Exec(ctx, `SELECT set_config($1, $3, false) WHERE current_setting($1) = $2`, s.name, s.bad, s.good)
+		if err != nil {
+			return fmt.Errorf("setting %s to %s: %w", s.name, s.good, err)
+		}
 	}
 	return nil
 }
