@@ -39,6 +39,8 @@ type Engine struct {
 	ledger  atomic.Pointer[ledger.Ledger]
 	links   atomic.Pointer[tracker.LinkTable]
 	running atomic.Pointer[workers] // nil before Open and after Close
+	known   chan struct{}           // closed by tell when there is a table of links
+	tell    func()
 	opened  chan struct{}           // closed when the journal is open
 
 	// mu is held through a change of configuration, which waits for workers to end. Neither they nor requests may take it.
@@ -48,7 +50,8 @@ type Engine struct {
 
 // New returns an engine that is not open. It does no I/O.
 func New() *Engine {
-	e := &Engine{opened: make(chan struct{})}
+	e := &Engine{known: make(chan struct{}), opened: make(chan struct{})}
+	e.tell = sync.OnceFunc(func() { close(e.known) })
 	e.links.Store(tracker.NewLinkTable(0, nil))
 	return e
 }
@@ -69,6 +72,7 @@ func (e *Engine) Open(c Config) error {
 		return fmt.Errorf("making the journal's folder: %w", err)
 	}
 	e.setLinks(startLinks(c))
+	e.tell()
 	if err := e.openJournal(c); err != nil && !passing(err) {
 		return err
 	}
@@ -132,18 +136,30 @@ func (e *Engine) Close() error {
 
 // Append queues a record. While the journal is not open yet it waits for it, at most wait.
 func (e *Engine) Append(payload []byte, wait time.Duration) (journal.Ticket, error) {
-	j := e.journal.Load()
-	if j == nil {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-e.opened:
-			j = e.journal.Load()
-		case <-timer.C:
-			return journal.Ticket{}, ErrStarting
-		}
+	if !await(e.opened, wait) {
+		return journal.Ticket{}, ErrStarting
 	}
-	return j.Append(payload)
+	return e.journal.Load().Append(payload)
+}
+
+// AwaitLinks waits, at most that long, for the first table of links. Caddy may serve requests before Open has run.
+func (e *Engine) AwaitLinks(wait time.Duration) { await(e.known, wait) }
+
+// await reports whether ch is closed within wait.
+func await(ch <-chan struct{}, wait time.Duration) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ch:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // Links returns what is known of the links now; never nil.

@@ -259,3 +259,19 @@ func TestCloseTwiceAndAppendAfterwards(t *testing.T) {
 		t.Error("a closed engine took a record")
 	}
 }
+
+func TestAClickBeforeTheStartWaitsForTheLinks(t *testing.T) {
+	e := New()
+	t.Cleanup(func() { e.Close() })
+	found := make(chan *tracker.Link)
+	go func() {
+		e.AwaitLinks(10 * time.Second)
+		found <- e.Links().Lookup("default", "demo")
+	}()
+	if err := e.Open(Config{Dir: t.TempDir(), Links: []ledger.NewLink{{Network: "default", Code: "demo"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if <-found == nil {
+		t.Error("the link was not known when the wait ended")
+	}
+}

@@ -196,7 +196,7 @@ func TestRedisUnwilling(t *testing.T) {
 		store.Cont()
 		t.Logf("stopped for 10 s: caught up after %s", caughtUp(t, edge, hub))
 
-		fillRedis(t, edge, hub, client)
+		fillRedis(t, visitors, hub, client)
 		t.Logf("out of memory: caught up after %s, with the limit as it was", caughtUp(t, edge, hub))
 		must(t, client.ConfigSet(t.Context(), "maxmemory", "0").Err())
 
@@ -216,8 +216,9 @@ func TestRedisUnwilling(t *testing.T) {
 	check.Acked(t, tokens, hub, edge)
 }
 
-// fillRedis holds the hub up until Redis, with room for little more than it has, refuses to take more.
-func fillRedis(t *testing.T, edge, hub *caddy.Process, client redis.UniversalClient) {
+// fillRedis holds the hub up until Redis, with room for little more than it has, refuses to take more, and there is more to
+// ship than Redis would have room for even if it were empty.
+func fillRedis(t *testing.T, visitors *traffic, hub *caddy.Process, client redis.UniversalClient) {
 	t.Helper()
 	info, err := client.InfoMap(t.Context(), "memory").Result()
 	must(t, err)
@@ -225,7 +226,8 @@ func fillRedis(t *testing.T, edge, hub *caddy.Process, client redis.UniversalCli
 	fmt.Sscan(info["Memory"]["used_memory"], &used)
 	must(t, client.ConfigSet(t.Context(), "maxmemory", fmt.Sprint(used+1<<20)).Err())
 	hub.Signal(syscall.SIGSTOP)
-	awaitMore(t, edge, `caddy_affiliate_relay_calls_total{operation="append",result="full"}`)
+	awaitMore(t, visitors.edge, `caddy_affiliate_relay_calls_total{operation="append",result="full"}`)
+	visitors.more(2000)
 	hub.Signal(syscall.SIGCONT)
 }
 

@@ -108,23 +108,25 @@ type machine struct {
 
 	origins []string // all there ever were, in their order
 	disk    disk
+	rotted  map[place]bool // records that ever were damaged
 	records []*record
 	forked  bool // the edge took itself for a copy, so a session may be offered twice
 
-	rotted map[place]bool // records that ever were damaged
-
 	fallback time.Duration // how old the ledger may come back
 	tooFar   bool          // it came back older than retain
+	calm     bool          // no more faults
 
 	images  []image
 	backups []backup
-	replica map[string]dumped
-	held    [][]byte
-	calm    bool // no more faults
+	replica map[string]dumped // what a replica has that was cut off
+	held    [][]byte          // calls that were given up and are still on their way
 }
 
 func newMachine(t *rapid.T, dir string, server *servers.RedisServer, fallback time.Duration) *machine {
-	m := &machine{t: t, dir: dir, server: server, fallback: fallback, disk: disk{}, rotted: map[place]bool{}, ledgerPath: filepath.Join(dir, "ledger.db")}
+	m := &machine{
+		t: t, dir: dir, server: server, fallback: fallback, ledgerPath: filepath.Join(dir, "ledger.db"),
+		disk: disk{}, rotted: map[place]bool{},
+	}
 	var err error
 	m.books, err = sqlite.Open(ctx, m.ledgerPath)
 	m.must(err)
@@ -178,8 +180,23 @@ func (m *machine) run() {
 	if m.server != nil {
 		add("redis", 2, m.damage, m.late)
 	}
+	if m.fallback > retain {
+		m.history()
+	}
 	m.t.Repeat(actions)
 	m.settle()
+}
+
+// history is a backup and, since then, more than a day without a fault in which the journal has forgotten a part.
+func (m *machine) history() {
+	m.calm = true
+	m.backUp()
+	for range 11 {
+		m.click(1, true)
+		time.Sleep(retain / 8)
+		m.round()
+	}
+	m.calm = false
 }
 
 func (m *machine) wait() {
