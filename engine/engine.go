@@ -41,7 +41,7 @@ type Engine struct {
 	running atomic.Pointer[workers] // nil before Open and after Close
 	known   chan struct{}           // closed by tell when there is a table of links
 	tell    func()
-	opened  chan struct{}           // closed when the journal is open
+	opened  chan struct{} // closed when the journal is open
 
 	// mu is held through a change of configuration, which waits for workers to end. Neither they nor requests may take it.
 	mu     sync.Mutex

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -245,6 +246,27 @@ func TestADamagedSnapshotIsReplaced(t *testing.T) {
 	})
 	if e.Links().Lookup("default", "demo") == nil {
 		t.Error("the configuration's link is not known")
+	}
+}
+
+// Close and Apply wait for the workers, so what a worker does may not wait for the lock that they hold.
+func TestAnAuditNeedsNoLock(t *testing.T) {
+	e := open(t, Config{Dir: t.TempDir()})
+	eventually(t, "opening the ledger", func() bool { _, err := e.Ledger(); return err == nil })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	done := make(chan error, 1)
+	go func() {
+		_, err := e.Audit(context.Background())
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("an audit waits for a change of configuration")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 const (
 	passEvery  = 5 * time.Second        // R5
 	adoptEvery = time.Hour              // R6
+	applyTime  = 30 * time.Second       // of one transaction; a ledger's host may vanish without a word
 	lookEvery  = 100 * time.Millisecond // for records in the relay
 )
 
@@ -169,7 +170,9 @@ func (a *Applier) apply(ctx context.Context, b Batch) (bool, error) {
 		records[i] = a.agents.decode(b.Origin, e)
 	}
 	began := time.Now()
-	done, err := a.ledger.Apply(ctx, b.Origin, records)
+	bounded, cancel := context.WithTimeout(ctx, applyTime)
+	done, err := a.ledger.Apply(bounded, b.Origin, records)
+	cancel()
 	if err != nil {
 		delete(a.cursors, b.Origin) // the commit may have happened: ask again (C3)
 		return false, err

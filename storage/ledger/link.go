@@ -145,7 +145,8 @@ func (l *Ledger) LinkVersion(ctx context.Context) (int64, error) {
 	return version, nil
 }
 
-// LinkTable returns what an edge needs of all links, with the version that they had.
+// LinkTable returns what an edge needs of all links, with the version that they had. Links that only a session made are left
+// out: nobody has said anything of them, and an edge whose own configuration names one knows better.
 func (l *Ledger) LinkTable(ctx context.Context) (*tracker.LinkTable, error) {
 	tx, err := l.db.Read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: l.db.Snapshot})
 	if err != nil {
@@ -156,7 +157,7 @@ func (l *Ledger) LinkTable(ctx context.Context) (*tracker.LinkTable, error) {
 	if err := tx.QueryRowContext(ctx, `SELECT link_version FROM meta`).Scan(&version); err != nil {
 		return nil, fmt.Errorf("reading the links' version: %w", err)
 	}
-	stored, err := readLinks(ctx, tx, selectLinks)
+	stored, err := readLinks(ctx, tx, selectLinks+` WHERE l.source <> $1`, SourceSession)
 	if err != nil {
 		return nil, err
 	}

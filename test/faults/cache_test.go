@@ -33,12 +33,19 @@ func TestCacheInFront(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := caddy.Start(t, strings.Replace(with(embedded), "\trespond", fields+"\trespond", 1))
 			cache := newSharedCache(t, p.URL)
-			var tokens []load.Token
+			var tokens, shown []load.Token // a redirect shows no session
+			visitors := 0
 			for _, address := range []string{"/?via=demo", "/r/demo", "/about?ref=demo&x=1"} {
-				for range 5 {
+				for want := len(tokens) + 5; len(tokens) < want && visitors < 100; visitors++ {
 					got := visit(t, cache.URL+address)
-					if got.token.Cookie == "" || got.hit {
-						t.Errorf("%s: a visitor got %+v", address, got)
+					switch {
+					case got.hit:
+						t.Errorf("%s: a visitor got another's page: %+v", address, got)
+					case got.token.Cookie == "": // withheld on a busy machine
+						cache.purge()
+						continue
+					case got.token.Session != "":
+						shown = append(shown, got.token)
 					}
 					tokens = append(tokens, got.token)
 				}
@@ -51,9 +58,9 @@ func TestCacheInFront(t *testing.T) {
 			if keys := cache.keys(); len(keys) != 1 {
 				t.Errorf("the cache keeps %q", keys)
 			}
-			check.Acked(t, tokens, p) // which knows one token given to two
-			if cookies := distinct(tokens); cookies != len(tokens) {
-				t.Errorf("%d visitors got %d tokens", len(tokens), cookies)
+			check.Acked(t, shown, p)
+			if n := len(check.Sessions(t, p)); n != visitors || len(tokens) != 15 || len(shown) != 10 || distinct(tokens) != 15 {
+				t.Errorf("%d visitors made %d sessions and got %d tokens, %d of them different", visitors, n, len(tokens), distinct(tokens))
 			}
 		})
 	}
@@ -76,12 +83,15 @@ func TestCacheBehind(t *testing.T) {
 	p := caddy.Start(t, site)
 
 	var tokens []load.Token
-	for n := range 10 {
-		got := visit(t, p.URL+"/?via=demo&sub1=visitor-"+strconv.Itoa(n%2)+"&x=1")
-		if got.token.Cookie == "" || got.hit != (n > 1) || got.body != "the shop" {
-			t.Errorf("visitor %d got %+v", n, got)
+	visitors := 0
+	for ; len(tokens) < 10 && visitors < 100; visitors++ {
+		got := visit(t, p.URL+"/?via=demo&sub1=visitor-"+strconv.Itoa(visitors%2)+"&x=1")
+		if got.hit != (visitors > 1) || got.body != "the shop" {
+			t.Errorf("visitor %d got %+v", visitors, got)
 		}
-		tokens = append(tokens, got.token)
+		if got.token.Cookie != "" { // else withheld on a busy machine
+			tokens = append(tokens, got.token)
+		}
 	}
 	if n, keys := asked.Load(), cache.keys(); n != 2 || strings.Contains(fmt.Sprint(keys), "via") {
 		t.Errorf("the shop was asked %d times, the cache keeps %q", n, keys)
@@ -92,8 +102,8 @@ func TestCacheBehind(t *testing.T) {
 			t.Errorf("a session's query is %q", s.Query)
 		}
 	}
-	if n := len(check.Sessions(t, p)); n != len(tokens) || distinct(tokens) != len(tokens) {
-		t.Errorf("%d visitors made %d sessions and got %d tokens", len(tokens), n, distinct(tokens))
+	if n := len(check.Sessions(t, p)); n != visitors || distinct(tokens) != 10 {
+		t.Errorf("%d visitors made %d sessions and got %d tokens", visitors, n, distinct(tokens))
 	}
 }
 
@@ -157,6 +167,12 @@ func (c *sharedCache) keys() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Sorted(maps.Keys(c.stored))
+}
+
+func (c *sharedCache) purge() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.stored)
 }
 
 func (c *sharedCache) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -58,7 +58,6 @@ func TestHubKilledBeforePublishing(t *testing.T) {
 	store := servers.Redis(t)
 	dsn := servers.SharedPostgres(t).Database(t)
 	line := servers.Proxy(t, store.Addr)
-	const sum = "SELECT sum(cursor) FROM origin"
 	const soon = "journal ./affiliate {\nretain 1s\n}"
 	hub := caddy.Start(t, with(secret, soon, through(line.Addr), "ledger postgres "+dsn))
 	edge := caddy.Start(t, with(secret, soon, through(store.Addr), "ledger none"))
@@ -66,30 +65,32 @@ func TestHubKilledBeforePublishing(t *testing.T) {
 	var tokens []load.Token
 	for range check.Times(1, 10) {
 		hub.AwaitHealth()
-		clicked := clicks(edge).For(500 * time.Millisecond)
-		tokens = append(tokens, clicked.Tokens...)
+		tokens = append(tokens, clicks(edge).For(500*time.Millisecond).Tokens...)
+		origin := origins(t, edge)[0]
+		cursor := func() int { return number(t, conn, "SELECT max(cursor) FROM origin WHERE name = $1", origin) }
+		await(t, "the hub to have nothing to do", func() bool { return cursor() == int(journalled(edge)) })
 
-		// The hub is held up within its transaction until Redis has gone.
+		// The last records wait for the hub, all of them. It is held up within their transaction until Redis has gone.
+		hub.Signal(syscall.SIGSTOP)
+		tokens = append(tokens, clicks(edge).For(200*time.Millisecond).Tokens...)
+		edge.Term()
 		lock, err := conn.Begin(t.Context())
 		must(t, err)
 		_, err = lock.Exec(t.Context(), "LOCK TABLE session IN EXCLUSIVE MODE")
 		must(t, err)
-		last := clicks(edge).For(200 * time.Millisecond)
-		tokens = append(tokens, last.Tokens...)
+		hub.Signal(syscall.SIGCONT)
 		await(t, "the hub to be in the middle of a transaction", func() bool {
 			return number(t, lock.Conn(), "SELECT count(*) FROM pg_locks WHERE relation = 'session'::regclass AND NOT granted") > 0
 		})
 		line.BlackHole()
-		before := number(t, conn, sum)
+		before := cursor()
 		must(t, lock.Rollback(t.Context()))
-		await(t, "the hub to commit", func() bool { return number(t, conn, sum) > before })
+		await(t, "the hub to commit", func() bool { return cursor() > before })
 		hub.Kill()
 		line.Cut() // what it has sent into the black hole is gone with it
 		line.Restore()
 
-		edge.Term()
-		origin := origins(t, edge)[0]
-		committed := number(t, conn, "SELECT cursor FROM origin WHERE name = $1", origin)
+		committed := cursor()
 		if told, _ := store.Client().HGet(t.Context(), cursorOf(origin), "cursor").Int(); told >= committed {
 			t.Errorf("Redis was told of %d before the hub died; the ledger is at %d", told, committed)
 		}

@@ -52,8 +52,8 @@ func TestCommitReplyLost(t *testing.T) {
 	check.Acked(t, tokens, p)
 }
 
-// commit is in what a client sends, and in nothing else.
-const commit = "commit\x00"
+// commit is what a client sends, with its length, and nothing else.
+const commit = "\x0bcommit\x00"
 
 // loseCommit cuts the line when the next COMMIT has been done.
 func loseCommit(t *testing.T, line *servers.FaultProxy) {

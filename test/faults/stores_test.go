@@ -13,9 +13,6 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/test/servers"
 )
 
-// secret is the one that all nodes share.
-const secret = "secret one-secret-for-every-node-of-the-test"
-
 // through is the line for a Redis at that address.
 func through(address string) string { return "redis redis://" + address }
 

@@ -100,9 +100,6 @@ func (m *machine) excuse() {
 
 // check is what holds at each moment.
 func (m *machine) check() {
-	if m.tooFar {
-		m.excuse() // the journal may learn only now that it may forget
-	}
 	w := m.look()
 	known := map[tracker.SessionID]bool{}
 	for _, r := range m.records {
@@ -156,9 +153,9 @@ func (m *machine) round() {
 	time.Sleep(31 * time.Second)
 	m.ship()
 	for _, h := range m.hubs {
-		m.must(h.adopt())
-		m.must(h.pass())
-		m.must(h.step())
+		m.try(h.line, h.adopt)
+		m.try(h.line, h.pass)
+		m.try(h.line, h.step)
 	}
 }
 

@@ -238,6 +238,9 @@ func (m *machine) try(l *line, do func() error) {
 	if l == nil || !l.calm() {
 		m.must(err)
 	}
+	if m.tooFar {
+		m.excuse() // the journal may learn only now that it may forget
+	}
 }
 
 func (m *machine) killHub() {
