@@ -124,28 +124,25 @@ func (e *Engine) streams(ctx context.Context) map[string]relay.Answer {
 	}
 	streams := make(map[string]relay.Answer, len(names))
 	for _, name := range names {
-		if answer, err := w.relay.Append(ctx, relay.Call{Origin: name}); err == nil {
-			streams[name] = answer
+		answer, err := w.relay.Append(ctx, relay.Call{Origin: name})
+		if err != nil {
+			return streams // it went away; the next would wait as long
 		}
+		streams[name] = answer
 	}
 	return streams
 }
 
-// watchBalance keeps the audit's metrics up to date until ctx ends.
+// balanceEvery is how often the audit's metrics are brought up to date.
+const balanceEvery = 15 * time.Second
+
 func (w *workers) watchBalance(ctx context.Context) {
-	for {
+	every(ctx, balanceEvery, func(ctx context.Context) {
 		if audit, err := w.engine.Audit(ctx); err == nil {
 			setBalance(audit)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(balanceEvery):
-		}
-	}
+	})
 }
-
-const balanceEvery = 15 * time.Second
 
 func setBalance(audit Audit) {
 	var journalled, unbalanced float64

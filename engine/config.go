@@ -37,7 +37,6 @@ type Config struct {
 	Redis        *redis.UniversalOptions // nil: apply reads the journal itself
 	Ledger       Ledger
 	Links        []ledger.NewLink // the configuration's own links
-	Window       time.Duration    // of links that have none; 0: tracker.DefaultWindow
 	Logger       *slog.Logger
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -43,9 +44,10 @@ type Engine struct {
 	tell    func()
 	opened  chan struct{} // closed when the journal is open
 
+	gone atomic.Bool // Close was called
+
 	// mu is held through a change of configuration, which waits for workers to end. Neither they nor requests may take it.
-	mu     sync.Mutex
-	closed bool
+	mu sync.Mutex
 }
 
 // New returns an engine that is not open. It does no I/O.
@@ -65,7 +67,7 @@ func (e *Engine) Open(c Config) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || e.running.Load() != nil {
+	if e.gone.Load() || e.running.Load() != nil {
 		return errors.New("the engine was opened before")
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil && !passing(err) {
@@ -110,6 +112,8 @@ func (e *Engine) Apply(c Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), applyTime)
 	defer cancel()
 	w.stop(ctx, false)
+	known := e.Links()
+	e.setLinks(withConfig(c, known.Version(), known.All())) // new links work before any ledger has heard of them
 	e.running.Store(e.start(c))
 	return nil
 }
@@ -119,19 +123,26 @@ func (e *Engine) Apply(c Config) error {
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
+	if e.gone.Swap(true) {
 		return nil
 	}
-	e.closed = true
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	if w := e.running.Swap(nil); w != nil {
 		w.stop(ctx, true)
 	}
-	if j := e.journal.Load(); j != nil {
-		return j.Close()
+	j := e.journal.Swap(nil)
+	if j == nil {
+		return nil
 	}
-	return nil
+	closed := make(chan error, 1)
+	go func() { closed <- j.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(closeTime):
+		return errors.New("closing the journal takes too long; what was promised is on disk, the rest was never promised")
+	}
 }
 
 // Append queues a record. While the journal is not open yet it waits for it, at most wait.
@@ -139,7 +150,18 @@ func (e *Engine) Append(payload []byte, wait time.Duration) (journal.Ticket, err
 	if !await(e.opened, wait) {
 		return journal.Ticket{}, ErrStarting
 	}
-	return e.journal.Load().Append(payload)
+	j := e.journal.Load()
+	if j == nil {
+		return journal.Ticket{}, journal.ErrClosed
+	}
+	return j.Append(payload)
+}
+
+// Roomy reports whether the journal has room for more than the clicks that matter most: below it records of robots and the
+// like are better left out.
+func (e *Engine) Roomy() bool {
+	j := e.journal.Load()
+	return j == nil || j.Roomy()
 }
 
 // AwaitLinks waits, at most that long, for the first table of links. Caddy may serve requests before Open has run.
@@ -181,9 +203,9 @@ func (e *Engine) setLinks(t *tracker.LinkTable) {
 	linkTableSize.Set(float64(t.Len()))
 }
 
-// openJournal opens the journal unless it is open.
+// openJournal opens the journal unless it is open, or the engine was closed meanwhile.
 func (e *Engine) openJournal(c Config) error {
-	if e.journal.Load() != nil {
+	if e.journal.Load() != nil || e.gone.Load() {
 		return nil
 	}
 	j, err := journal.Open(c.Dir, c.journalOptions())
@@ -191,17 +213,23 @@ func (e *Engine) openJournal(c Config) error {
 		return fmt.Errorf("opening the journal: %w", err)
 	}
 	e.journal.Store(j)
+	if e.gone.Load() { // Close may have looked for it before it was there
+		if j := e.journal.Swap(nil); j != nil {
+			return j.Close()
+		}
+		return nil
+	}
 	close(e.opened)
 	return nil
 }
 
-// passing reports whether an error may go away by itself: somebody else holds the lock, the disk is full, read-only or broken.
-// The site must be served meanwhile, so it refuses no configuration.
+// passing reports whether an error may go away by itself: somebody else holds the lock, the disk is full, read-only, broken
+// or out of reach. The site must be served meanwhile, so only what an operator has to mend refuses a configuration.
 func passing(err error) bool {
-	for _, e := range []error{journal.ErrLocked, journal.ErrFull, syscall.ENOSPC, syscall.EROFS, syscall.EIO, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE} {
+	for _, e := range []error{fs.ErrPermission, syscall.ENOTDIR, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.EINVAL} {
 		if errors.Is(err, e) {
-			return true
+			return false
 		}
 	}
-	return false
+	return true
 }

@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -283,17 +285,40 @@ func TestCloseTwiceAndAppendAfterwards(t *testing.T) {
 }
 
 func TestAClickBeforeTheStartWaitsForTheLinks(t *testing.T) {
-	e := New()
+	dir, e := t.TempDir(), New()
 	t.Cleanup(func() { e.Close() })
 	found := make(chan *tracker.Link)
 	go func() {
 		e.AwaitLinks(10 * time.Second)
 		found <- e.Links().Lookup("default", "demo")
 	}()
-	if err := e.Open(Config{Dir: t.TempDir(), Links: []ledger.NewLink{{Network: "default", Code: "demo"}}}); err != nil {
+	if err := e.Open(Config{Dir: dir, Links: []ledger.NewLink{{Network: "default", Code: "demo"}}}); err != nil {
 		t.Fatal(err)
 	}
 	if <-found == nil {
 		t.Error("the link was not known when the wait ended")
+	}
+}
+
+func TestNewLinksOfAReloadWorkWhileTheLedgerIsAway(t *testing.T) {
+	c := Config{Dir: t.TempDir(), Ledger: Ledger{Kind: LedgerPostgres, DSN: "postgres://nobody@127.0.0.1:1/none?connect_timeout=1"}}
+	e := open(t, c)
+	c.Links = []ledger.NewLink{{Network: "default", Code: "fresh"}}
+	if err := e.Apply(c); err != nil {
+		t.Fatal(err)
+	}
+	if e.Links().Lookup("default", "fresh") == nil {
+		t.Error("a link that came with a reload is not known")
+	}
+}
+
+func TestOnlyWhatAnOperatorMendsRefusesAConfiguration(t *testing.T) {
+	for err, want := range map[error]bool{
+		syscall.EACCES: false, syscall.ENOTDIR: false, syscall.ENAMETOOLONG: false,
+		syscall.ENOSPC: true, syscall.EIO: true, syscall.EROFS: true, syscall.ESTALE: true, syscall.ETIMEDOUT: true, journal.ErrLocked: true,
+	} {
+		if got := passing(fmt.Errorf("opening: %w", err)); got != want {
+			t.Errorf("passing(%v) is %v", err, got)
+		}
 	}
 }

@@ -62,6 +62,8 @@ func (e *Engine) journalHealth() Part {
 		return Part{StatusDegraded, "there is no room for records: the disk is full, or the journal has reached max_size; no tokens are handed out until there is"}
 	case stats.Failed:
 		return Part{StatusDegraded, "the disk refused a write; no tokens are handed out until a new journal can be begun"}
+	case !j.Roomy():
+		return Part{StatusDegraded, "three quarters of the journal's max_size are taken; what is left is kept for people's clicks"}
 	}
 	return Part{Status: StatusOK}
 }
@@ -79,7 +81,7 @@ func (e *Engine) ledgerHealth(ctx context.Context, c Config) Part {
 	if err := l.Ping(ctx); err != nil {
 		return Part{StatusDegraded, "the ledger does not answer; records wait in the journal"}
 	}
-	if j := e.journal.Load(); j != nil && c.Redis == nil && j.LedgerID() != "" && j.LedgerID() != l.ID() {
+	if j := e.journal.Load(); j != nil && j.LedgerID() != "" && j.LedgerID() != l.ID() {
 		return Part{StatusDegraded, "the journal belongs to another ledger; see the log"}
 	}
 	return Part{Status: StatusOK}
@@ -92,8 +94,17 @@ func (w *workers) relayHealth(ctx context.Context) Part {
 	switch {
 	case err != nil:
 		return Part{StatusDegraded, "redis does not answer; records wait in the journal"}
+	case w.rival.Load():
+		return Part{StatusDegraded, "another ledger feeds on this redis; nodes that share a redis share one ledger, or keep none"}
+	case w.foreign():
+		return Part{StatusDegraded, "the journal belongs to another ledger than redis; see the log"}
 	case evicts:
 		return Part{StatusDegraded, "redis may evict any key, so nothing is shipped to it; set maxmemory-policy noeviction"}
 	}
 	return Part{Status: StatusOK}
+}
+
+func (w *workers) foreign() bool {
+	shipper := w.shipper.Load()
+	return shipper != nil && shipper.Foreign()
 }

@@ -98,22 +98,17 @@ type linkSource interface {
 	table(ctx context.Context) (*tracker.LinkTable, error)
 }
 
-// refreshLinks keeps the table as the source has it until ctx ends. While the source is away the old table stays.
-func (w *workers) refreshLinks(ctx context.Context, source linkSource) {
-	ticker := time.NewTicker(linksEvery)
+// linksTime bounds every question about links; a server may have vanished without a word.
+const linksTime = 5 * time.Second
+
+// every calls do now and then at each interval until ctx ends, each time with a bounded context.
+func every(ctx context.Context, interval time.Duration, do func(ctx context.Context)) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	current, failing := int64(-1), false
 	for {
-		version, err := source.version(ctx)
-		if err == nil && version != current {
-			if err = w.loadLinks(ctx, source); err == nil {
-				current = version
-			}
-		}
-		if err != nil && !failing && ctx.Err() == nil {
-			w.config.Logger.Error("the links could not be read; the node goes on with those it knows", "error", err)
-		}
-		failing = err != nil
+		bounded, cancel := context.WithTimeout(ctx, linksTime)
+		do(bounded)
+		cancel()
 		select {
 		case <-ctx.Done():
 			return
@@ -122,25 +117,60 @@ func (w *workers) refreshLinks(ctx context.Context, source linkSource) {
 	}
 }
 
-// loadLinks takes the source's table over. One at a time, so that no older table replaces a newer one.
+// refreshLinks keeps the table as the source has it until ctx ends. While the source is away the old table stays.
+func (w *workers) refreshLinks(ctx context.Context, source linkSource) {
+	current, failing := int64(-1), false
+	every(ctx, linksEvery, func(ctx context.Context) {
+		version, err := source.version(ctx)
+		if err == nil && version != current {
+			if err = w.loadLinks(ctx, source); err == nil {
+				current = version
+			}
+		}
+		if err != nil && !failing && !errors.Is(err, context.Canceled) {
+			w.config.Logger.Error("the links could not be read; the node goes on with those it knows", "error", err)
+		}
+		failing = err != nil
+	})
+}
+
+// alone lets one at a time write the link table and its snapshot, so that no older table replaces a newer one.
+func (w *workers) alone(ctx context.Context) (release func(), err error) {
+	select {
+	case w.loading <- struct{}{}:
+		return func() { <-w.loading }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for another change of the links: %w", ctx.Err())
+	}
+}
+
+// loadLinks takes the source's table over.
 func (w *workers) loadLinks(ctx context.Context, source linkSource) error {
-	w.loading.Lock()
-	defer w.loading.Unlock()
+	release, err := w.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	table, err := source.table(ctx)
 	if err != nil {
 		return err
 	}
 	links := table.All()
 	w.engine.setLinks(withConfig(w.config, table.Version(), links))
+	w.changeSnapshot(func(s *snapshot) { s.Version, s.Links = table.Version(), links })
+	return nil
+}
+
+// changeSnapshot rewrites the snapshot. A disk that refuses it is logged: the ledger has what is in it.
+func (w *workers) changeSnapshot(change func(s *snapshot)) {
 	s, err := readSnapshot(w.config.Dir)
 	if err != nil {
 		w.config.Logger.Error("replacing an unusable snapshot of the links", "error", err)
 	}
-	s.Version, s.Links = table.Version(), links
+	change(&s)
 	if err := writeSnapshot(w.config.Dir, s); err != nil {
 		w.config.Logger.Error("the snapshot of the links could not be written", "error", err)
 	}
-	return nil
 }
 
 // RefreshLinks reads the links from the ledger at once, so that a change made here is live here when it is answered.
@@ -153,26 +183,30 @@ func (e *Engine) RefreshLinks(ctx context.Context) error {
 	if w == nil {
 		return ErrStarting
 	}
-	return w.loadLinks(ctx, ledgerLinks{l, w.relay})
+	ctx, cancel := context.WithTimeout(ctx, linksTime)
+	defer cancel()
+	return w.loadLinks(ctx, ledgerLinks{l})
 }
 
 // syncLinks writes the configuration's links to the ledger and disables those that this node named before and names no more.
 // A node that never named a link leaves it alone, so nodes with different configurations do not undo each other's links.
 func (w *workers) syncLinks(ctx context.Context, l *ledger.Ledger) error {
-	w.loading.Lock()
-	defer w.loading.Unlock()
-	s, err := readSnapshot(w.config.Dir)
+	ctx, cancel := context.WithTimeout(ctx, linksTime)
+	defer cancel()
+	release, err := w.alone(ctx)
 	if err != nil {
-		s = snapshot{}
+		return err
 	}
+	defer release()
 	named := make([]ledger.LinkID, len(w.config.Links))
 	now := map[ledger.LinkID]bool{}
 	for i, link := range w.config.Links {
 		named[i] = ledger.LinkID{Network: link.Network, Code: tracker.CodeKey(link.Code)}
 		now[named[i]] = true
 	}
+	before, _ := readSnapshot(w.config.Dir) // an unusable one names nothing, and is replaced below
 	var gone []ledger.LinkID
-	for _, id := range s.Config {
+	for _, id := range before.Config {
 		if !now[id] {
 			gone = append(gone, id)
 		}
@@ -184,34 +218,46 @@ func (w *workers) syncLinks(ctx context.Context, l *ledger.Ledger) error {
 	for _, warning := range warnings {
 		w.config.Logger.Warn(warning)
 	}
-	s.Config = named
-	return writeSnapshot(w.config.Dir, s)
+	w.changeSnapshot(func(s *snapshot) { s.Config = named })
+	return nil
 }
 
-// ledgerLinks reads the links where the books are, and tells edges without a ledger through the relay.
-type ledgerLinks struct {
-	ledger *ledger.Ledger
-	relay  *relay.Relay
-}
+// ledgerLinks reads the links where the books are.
+type ledgerLinks struct{ ledger *ledger.Ledger }
 
-func (s ledgerLinks) version(ctx context.Context) (int64, error) {
-	version, err := s.ledger.LinkVersion(ctx)
-	if err != nil || s.relay == nil {
-		return version, err
-	}
-	// A relay that lost its data, or serves another ledger's links, is told again. One that is away is told later.
-	if id, published, err := s.relay.LinksVersion(ctx); err == nil && (id != s.ledger.ID() || published != version) {
-		return version, s.publish(ctx)
-	}
-	return version, nil
-}
+func (s ledgerLinks) version(ctx context.Context) (int64, error) { return s.ledger.LinkVersion(ctx) }
 
 func (s ledgerLinks) table(ctx context.Context) (*tracker.LinkTable, error) {
 	return s.ledger.LinkTable(ctx)
 }
 
-func (s ledgerLinks) publish(ctx context.Context) error {
-	table, err := s.ledger.LinkTable(ctx)
+// publishLinks keeps the relay's copy of the links, for edges without a ledger, until ctx ends. A relay that lost it is told
+// again. One that has another ledger's, after ours was there, is shared by mistake: that is said, and not fought over.
+func (w *workers) publishLinks(ctx context.Context, l *ledger.Ledger) {
+	published, failing := false, false
+	every(ctx, linksEvery, func(ctx context.Context) {
+		version, err := l.LinkVersion(ctx)
+		if err != nil {
+			return // refreshLinks says so
+		}
+		id, there, err := w.relay.LinksVersion(ctx)
+		rival := err == nil && id != "" && id != l.ID() && published
+		if was := w.rival.Swap(rival); rival && !was {
+			w.config.Logger.Error("another ledger feeds on this redis; nodes that share a redis share one ledger, or keep none")
+		}
+		if err == nil && !rival && (id != l.ID() || there != version) {
+			err = w.publish(ctx, l)
+			published = published || err == nil
+		}
+		if err != nil && !failing && !errors.Is(err, context.Canceled) {
+			w.config.Logger.Error("the links could not be published; edges without a ledger go on with those they know", "error", err)
+		}
+		failing = err != nil
+	})
+}
+
+func (w *workers) publish(ctx context.Context, l *ledger.Ledger) error {
+	table, err := l.LinkTable(ctx)
 	if err != nil {
 		return err
 	}
@@ -219,10 +265,7 @@ func (s ledgerLinks) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.relay.PublishLinks(ctx, s.ledger.ID(), table.Version(), data); err != nil {
-		return fmt.Errorf("publishing the links: %w", err)
-	}
-	return nil
+	return w.relay.PublishLinks(ctx, l.ID(), table.Version(), data)
 }
 
 // relayLinks reads what the hubs published.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
@@ -26,16 +27,17 @@ type workers struct {
 	config  Config
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
-	relay   *relay.Relay     // nil without Redis
-	shipper *forward.Shipper // nil until the journal is open
 	engine  *Engine
-	loading sync.Mutex    // the link table and its snapshot are written by one at a time
-	tried   chan struct{} // closed after the first attempt at everything
+	relay   *relay.Relay                    // nil without Redis
+	shipper atomic.Pointer[forward.Shipper] // nil until the journal is open, and without Redis
+	loading chan struct{}                   // held by the one that writes the link table and its snapshot
+	tried   chan struct{}                   // closed after the first attempt at everything
+	rival   atomic.Bool                     // another ledger publishes its links on our relay
 }
 
 func (e *Engine) start(c Config) *workers {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &workers{config: c, cancel: cancel, engine: e, tried: make(chan struct{})}
+	w := &workers{config: c, cancel: cancel, engine: e, loading: make(chan struct{}, 1), tried: make(chan struct{})}
 	if c.Redis != nil {
 		options := *c.Redis
 		w.relay = relay.Open(&options, c.Logger)
@@ -59,7 +61,8 @@ func (w *workers) run(ctx context.Context) {
 	}
 	if w.relay != nil {
 		shipper := forward.NewShipper(j, w.relay, w.config.Logger)
-		w.shipper = shipper
+		shipper.OwnLedger = w.config.Ledger.Kind != LedgerNone
+		w.shipper.Store(shipper)
 		w.done.Go(func() { shipper.Run(ctx) })
 	}
 	if w.config.Ledger.Kind == LedgerNone {
@@ -77,6 +80,10 @@ func (w *workers) run(ctx context.Context) {
 	if l == nil {
 		return
 	}
+	if ctx.Err() != nil { // other workers have taken over
+		l.Close()
+		return
+	}
 	for _, warning := range l.Warnings() {
 		w.config.Logger.Warn(warning)
 	}
@@ -89,12 +96,17 @@ func (w *workers) run(ctx context.Context) {
 func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.Ledger) {
 	w.done.Go(func() {
 		w.retry(ctx, "writing the configuration's links to the ledger", func() error { return w.syncLinks(ctx, l) })
-		w.refreshLinks(ctx, ledgerLinks{l, w.relay})
 	})
+	w.done.Go(func() { w.refreshLinks(ctx, ledgerLinks{l}) })
 	w.done.Go(func() { w.watchBalance(ctx) })
+	w.retry(ctx, "pinning the ledger in the journal", func() error {
+		_, err := forward.Foreign(j, l.ID())
+		return err
+	})
 	source := forward.FromJournal(j, l, w.config.Logger)
 	if w.relay != nil {
 		source = forward.FromRelay(w.relay)
+		w.done.Go(func() { w.publishLinks(ctx, l) })
 	}
 	applier, err := forward.NewApplier(source, l, w.config.Retain, w.config.Logger)
 	if err != nil {
@@ -131,8 +143,8 @@ func (w *workers) stop(ctx context.Context, drain bool) {
 	go func() { w.done.Wait(); close(ended) }()
 	select {
 	case <-ended:
-		if drain && w.shipper != nil {
-			w.shipper.Drain(ctx)
+		if shipper := w.shipper.Load(); drain && shipper != nil {
+			shipper.Drain(ctx)
 		}
 	case <-time.After(patience):
 	}

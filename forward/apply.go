@@ -12,17 +12,21 @@ import (
 )
 
 const (
-	passEvery  = 5 * time.Second        // R5
-	adoptEvery = time.Hour              // R6
-	applyTime  = 30 * time.Second       // of one transaction; a ledger's host may vanish without a word
+	passEvery  = 5 * time.Second  // R5
+	adoptEvery = time.Hour        // R6
+	applyTime  = 30 * time.Second // of one transaction; a ledger's host may vanish without a word
+	passTime   = 30 * time.Second
 	lookEvery  = 100 * time.Millisecond // for records in the relay
+
+	stepFailures = 3 // origins that fail before a step gives up
 )
 
 // Source is where records wait for the ledger: the relay, or the journal itself where no Redis is configured.
 type Source interface {
 	// Origins lists all origins that may hold records.
 	Origins(ctx context.Context) ([]string, error)
-	// Read returns what follows each position, in order; origins with nothing new may be left out.
+	// Read returns what follows each position, in order; origins with nothing new may be left out. Beside an error it returns
+	// what could be read.
 	Read(ctx context.Context, after []Position) ([]Batch, error)
 	// Applied tells what the ledger has acknowledged of an origin.
 	Applied(ctx context.Context, at Standing) error
@@ -60,7 +64,7 @@ type Applier struct {
 
 	cursors map[string]uint64 // as last seen; the ledger's row is asked in each transaction
 	settled map[string]uint64
-	failing bool
+	failing map[string]bool // by part
 }
 
 // NewApplier returns an applier; Run starts it. retain is how far the ledger may fall back without loss.
@@ -71,7 +75,7 @@ func NewApplier(source Source, l *ledger.Ledger, retain time.Duration, log *slog
 	}
 	return &Applier{
 		source: source, ledger: l, retain: retain, log: log, agents: shared,
-		cursors: map[string]uint64{}, settled: map[string]uint64{},
+		cursors: map[string]uint64{}, settled: map[string]uint64{}, failing: map[string]bool{},
 	}, nil
 }
 
@@ -81,60 +85,70 @@ func (a *Applier) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if now := time.Now(); now.After(nextPass) {
 			nextPass = now.Add(min(passEvery, a.retain/8))
-			a.report(a.Pass(ctx))
+			a.report("comparing cursors", a.Pass(ctx))
 		}
 		if now := time.Now(); now.After(nextAdopt) {
 			nextAdopt = now.Add(adoptEvery)
-			a.report(a.source.Adopt(ctx))
+			a.report("looking for streams", a.source.Adopt(ctx))
 		}
 		more, err := a.Step(ctx)
-		a.report(err)
+		a.report("applying", err)
 		if more && err == nil {
 			continue
 		}
-		wait := lookEvery
-		if err != nil {
-			wait = time.Second
-		}
-		select {
-		case <-ctx.Done():
-		case <-a.source.Wake():
-		case <-time.After(wait):
-		}
+		a.rest(ctx, err)
 	}
 }
 
-func (a *Applier) report(err error) {
+// rest waits until there may be something to do; after an error for a second, whatever comes.
+func (a *Applier) rest(ctx context.Context, err error) {
+	wait, wake := lookEvery, a.source.Wake()
+	if err != nil {
+		wait, wake = time.Second, nil
+	}
+	select {
+	case <-ctx.Done():
+	case <-wake:
+	case <-time.After(wait):
+	}
+}
+
+// report logs the first failure of a row of failures of one part, and its end.
+func (a *Applier) report(part string, err error) {
 	switch {
-	case err == nil && a.failing:
-		a.failing = false
-		a.log.Info("applying to the ledger again")
-	case err != nil && !a.failing && !errors.Is(err, context.Canceled):
-		a.failing = true
-		a.log.Error("applying to the ledger fails; records wait and are tried again", "error", err)
+	case err == nil && a.failing[part]:
+		delete(a.failing, part)
+		a.log.Info("records reach the ledger again", "part", part)
+	case err != nil && !a.failing[part] && !errors.Is(err, context.Canceled):
+		a.failing[part] = true
+		a.log.Error("records do not reach the ledger; they wait and are tried again", "part", part, "error", err)
 	}
-	applyUp.Set(boolGauge(!a.failing))
+	applyUp.Set(boolGauge(len(a.failing) == 0))
 }
 
-// Step applies one batch of every origin that has one. It reports whether more may be waiting.
-func (a *Applier) Step(ctx context.Context) (bool, error) {
+// Step applies one batch of every origin that has one. It reports whether more may be waiting. An origin that fails does
+// not keep the others waiting, unless several do: then the ledger is away.
+func (a *Applier) Step(ctx context.Context) (more bool, err error) {
 	after, err := a.positions(ctx)
 	if err != nil || len(after) == 0 {
 		return false, err
 	}
-	batches, err := a.source.Read(ctx, after)
-	if err != nil {
-		return false, err
-	}
-	more := false
+	batches, first := a.source.Read(ctx, after)
+	failed := 0
 	for _, b := range batches {
 		moved, err := a.apply(ctx, b)
-		if err != nil {
-			return false, err
-		}
 		more = more || moved
+		if err == nil {
+			continue
+		}
+		if first == nil {
+			first = err
+		}
+		if failed++; failed == stepFailures || ctx.Err() != nil {
+			break
+		}
 	}
-	return more, nil
+	return more, first
 }
 
 // positions says from where to read each origin: after the ledger's cursor, as it was last seen. That is only where to
@@ -212,6 +226,8 @@ func (a *Applier) count(done ledger.Applied, records []ledger.Record, took time.
 // Pass compares every origin's row in the ledger with what the source believes, and corrects the source, down as well as up
 // (R5): it heals lost replies, lost keys, crashed hubs and a ledger that came back older.
 func (a *Applier) Pass(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, passTime)
+	defer cancel()
 	if _, err := a.ledger.WriteMark(ctx, time.Now(), a.retain/8); err != nil {
 		return err
 	}

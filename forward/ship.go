@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
@@ -29,16 +30,19 @@ const unknown = -1
 
 // Shipper keeps the relay's streams equal to the journal, one loop for all origins on this disk, live or old.
 type Shipper struct {
+	// OwnLedger says that this node keeps the ledger itself, which pins the journal; the relay's word is then only compared.
+	OwnLedger bool
+
 	journal *journal.Journal
 	relay   *relay.Relay
 	log     *slog.Logger
 	origins map[string]*position
 	again   chan struct{}
-	policy  time.Time // when the eviction policy is to be read again
-	halted  string    // why nothing is shipped, "" when it is
-	bytes   int       // of the next call: less while Redis is full, since a call itself takes up room in it
-	foreign bool      // the relay serves another ledger than this journal's (L5)
-	failing bool      // the last call failed; logged once
+	policy  time.Time   // when the eviction policy is to be read again
+	halted  string      // why nothing is shipped, "" when it is
+	bytes   int         // of the next call: less while Redis is full, since a call itself takes up room in it
+	foreign atomic.Bool // the relay serves another ledger than this journal's (L5)
+	failing bool        // the last call failed; logged once
 }
 
 // position is what the shipper believes of one origin's stream. After a start it believes nothing (E1).
@@ -70,7 +74,14 @@ func (s *Shipper) Run(ctx context.Context) {
 		case <-s.again:
 		case <-ticker.C:
 		}
-		s.report(s.Step(ctx))
+		err := s.Step(ctx)
+		s.report(err)
+		if err != nil { // not with every batch of the journal
+			select {
+			case <-ctx.Done():
+			case <-time.After(shipRetry):
+			}
+		}
 	}
 }
 
@@ -90,7 +101,19 @@ func (s *Shipper) report(err error) {
 	relayUp.Set(boolGauge(!s.failing && s.halted == ""))
 }
 
-// Step brings every origin as far as it gets now. It returns the first error, after which nothing more was tried.
+// localError is an error of this disk, which concerns one origin only; after any other the relay is not asked again.
+type localError struct{ error }
+
+func (e localError) Unwrap() error { return e.error }
+
+func local(err error) error {
+	if err == nil {
+		return nil
+	}
+	return localError{err}
+}
+
+// Step brings every origin as far as it gets now. It returns the first error. After one of the relay nothing more is tried.
 func (s *Shipper) Step(ctx context.Context) error {
 	if err := s.checkPolicy(ctx); err != nil {
 		return err
@@ -100,13 +123,20 @@ func (s *Shipper) Step(ctx context.Context) error {
 	}
 	names := s.journal.Origins()
 	s.forget(names)
+	var first error
 	for _, name := range names {
-		err := s.ship(ctx, name, s.position(name))
-		if err != nil && !errors.Is(err, journal.ErrNoOrigin) { // an answer may say that the origin is finished, and it is removed
+		err := s.ship(ctx, name)
+		if errors.Is(err, journal.ErrNoOrigin) {
+			continue // an answer may say that the origin is finished, and it is removed
+		}
+		if local := (localError{}); err != nil && !errors.As(err, &local) {
 			return err
 		}
+		if first == nil {
+			first = err
+		}
 	}
-	return nil
+	return first
 }
 
 // checkPolicy refuses a Redis that evicts keys whatever they hold: it would throw the queue away, again and again. One
@@ -138,21 +168,23 @@ func (s *Shipper) checkPolicy(ctx context.Context) error {
 // nothing is truncated for it (L5).
 func (s *Shipper) checkLedger(ctx context.Context) error {
 	id, _, err := s.relay.LinksVersion(ctx)
-	if err != nil || id == "" {
+	if err != nil || id == "" || s.OwnLedger && s.journal.LedgerID() == "" {
 		return err
 	}
-	foreign, err := foreignLedger(s.journal, id)
-	if foreign && !s.foreign {
+	foreign, err := Foreign(s.journal, id)
+	if was := s.foreign.Swap(foreign); foreign && !was {
 		s.log.Error(foreignLedgerText, "ledger_id", id, "pinned", s.journal.LedgerID())
 	}
-	s.foreign = foreign
 	return err
 }
 
+// Foreign reports whether the relay serves another ledger than the one that this journal feeds.
+func (s *Shipper) Foreign() bool { return s.foreign.Load() }
+
 const foreignLedgerText = "the journal belongs to another ledger; nothing is deleted from it. If the change is meant, remove the file ledger_id in the journal's folder"
 
-// foreignLedger pins the ledger's id in the journal, or reports that another one is pinned there.
-func foreignLedger(j *journal.Journal, id string) (bool, error) {
+// Foreign pins the ledger's id in the journal, or reports that another one is pinned there.
+func Foreign(j *journal.Journal, id string) (bool, error) {
 	switch j.LedgerID() {
 	case id:
 		return false, nil
@@ -162,16 +194,18 @@ func foreignLedger(j *journal.Journal, id string) (bool, error) {
 	return true, nil
 }
 
-func (s *Shipper) position(name string) *position {
+// position returns what is believed of an origin: of a new one that both position and cursor are 0, and nothing else (E1).
+func (s *Shipper) position(name string, base uint64) *position {
+	live, ok := s.journal.Live()
 	p := s.origins[name]
-	if live, ok := s.journal.Live(); p == nil && ok && live == name {
-		p = &position{cursor: 0, live: true} // a new origin: both are 0 (E1)
-	} else if p == nil {
-		p = &position{cursor: unknown}
-	} else if p.live && live != name {
-		p.live = false // it ended after a failed fsync
+	if p == nil {
+		p = &position{cursor: unknown, live: ok && live == name}
+		if p.live && base == 0 {
+			p.cursor = 0
+		}
+		s.origins[name] = p
 	}
-	s.origins[name] = p
+	p.live = p.live && live == name // it may have ended after a failed fsync
 	return p
 }
 
@@ -192,16 +226,17 @@ func (s *Shipper) forget(names []string) {
 }
 
 // ship announces the origin, polls where that is due, and appends until nothing more is to be sent.
-func (s *Shipper) ship(ctx context.Context, name string, p *position) error {
+func (s *Shipper) ship(ctx context.Context, name string) error {
 	state, err := s.journal.State(name)
 	if err != nil {
-		return err
+		return local(err)
 	}
+	p := s.position(name, state.Base)
 	if state.Durable == 0 && p.live {
 		return nil // nothing to say yet, and an idle edge leaves no keys behind
 	}
 	if state.Durable == 0 {
-		return s.journal.Truncate(name, 0) // a crash tore its first record: there will never be anything to say
+		return local(s.journal.Truncate(name, 0)) // a crash tore its first record: there will never be anything to say
 	}
 	if time.Since(p.announced) > announceEvery {
 		if err := s.relay.Announce(ctx, name); err != nil {
@@ -258,8 +293,8 @@ func (s *Shipper) call(ctx context.Context, name string, p *position, call relay
 			p.tombstone = first // it stands for all numbers since the cursor
 		}
 	}
-	if answer.Settled > 0 && !s.foreign {
-		return s.journal.Truncate(name, uint64(answer.Settled))
+	if answer.Settled > 0 && !s.foreign.Load() {
+		return local(s.journal.Truncate(name, uint64(answer.Settled)))
 	}
 	return nil
 }
@@ -272,13 +307,13 @@ func (s *Shipper) next(name string, p *position) (relay.Call, bool, error) {
 	}
 	state, err := s.journal.State(name)
 	if err != nil {
-		return relay.Call{}, false, err
+		return relay.Call{}, false, local(err)
 	}
 	call := relay.Call{Origin: name, Expected: p.stream.Last}
 	after := p.stream.Last
 	broken := p.broken(state.Base)
 	if p.forked || !broken && p.live && p.stream.Last > state.Durable {
-		return relay.Call{}, false, s.unfork(name, p, state)
+		return relay.Call{}, false, local(s.unfork(name, p, state))
 	}
 	if broken {
 		call.Reset = true
@@ -291,7 +326,7 @@ func (s *Shipper) next(name string, p *position) (relay.Call, bool, error) {
 		return relay.Call{}, false, nil // E4: for an old origin even last > durable is no error
 	}
 	call.Entries, err = s.journal.Read(name, after, s.bytes)
-	return call, len(call.Entries) > 0, err
+	return call, len(call.Entries) > 0, local(err)
 }
 
 // unfork answers a stream that goes on past what this process has written: the process runs twice, as a virtual machine

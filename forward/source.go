@@ -35,18 +35,19 @@ func (s *journalSource) Adopt(context.Context) error               { return nil 
 
 func (s *journalSource) Read(_ context.Context, after []Position) ([]Batch, error) {
 	batches := make([]Batch, 0, len(after))
+	var first error
 	for _, p := range after {
 		entries, err := s.journal.Read(p.Origin, p.After, applyBytes)
-		if err != nil && !errors.Is(err, journal.ErrNoOrigin) { // it was finished and removed since it was listed
-			return nil, err
+		if err != nil && !errors.Is(err, journal.ErrNoOrigin) && first == nil { // it was finished and removed since it was listed
+			first = err
 		}
 		batches = append(batches, Batch{p, entries})
 	}
-	return batches, nil
+	return batches, first
 }
 
 func (s *journalSource) Applied(_ context.Context, at Standing) error {
-	foreign, err := foreignLedger(s.journal, s.ledgerID)
+	foreign, err := Foreign(s.journal, s.ledgerID)
 	if err != nil {
 		return err
 	}
@@ -62,12 +63,13 @@ func (s *journalSource) Pass(ctx context.Context, _ []string, ask func() (map[st
 	if err != nil {
 		return err
 	}
+	var first error
 	for _, at := range standings {
-		if err := s.Applied(ctx, at); err != nil {
-			return err
+		if err := s.Applied(ctx, at); err != nil && first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
 }
 
 // FromRelay is the source of a hub behind Redis: the streams of all edges.
@@ -87,14 +89,15 @@ func (s *relaySource) Adopt(ctx context.Context) error {
 func (s *relaySource) Read(ctx context.Context, after []Position) ([]Batch, error) {
 	count := min(applyCount, max(10, readCount/len(after)))
 	batches := make([]Batch, 0, len(after))
+	var first error
 	for i, b := range s.relay.ReadAll(ctx, after, count) {
-		if b.Err != nil {
-			return nil, b.Err
+		if b.Err != nil && first == nil {
+			first = b.Err
 		}
 		holes.Add(float64(b.Holes))
 		batches = append(batches, Batch{after[i], b.Entries})
 	}
-	return batches, nil
+	return batches, first
 }
 
 func (s *relaySource) Applied(ctx context.Context, at Standing) error {

@@ -76,8 +76,9 @@ type Journal struct {
 	log  *slog.Logger
 	lock *os.File
 
-	life   sync.RWMutex // held for reading by whatever touches old segments; Close takes it before it lets go of the lock
-	closed bool         // guarded by life
+	life    sync.RWMutex // held for reading by whatever touches old segments; Close takes it before it lets go of the lock
+	closed  bool         // guarded by life
+	pinning sync.Mutex   // held while the ledger's id is written, which mu must not be: Append waits for mu
 
 	mu       sync.Mutex
 	refusal  error // why nothing can be appended now, or nil
@@ -94,9 +95,10 @@ type Journal struct {
 	disown   bool // Renew wants the live origin ended; false while there is none
 	ledgerID string
 
+	timers    sync.Pool     // stopped timers of earlier waits; one that fired meanwhile says nothing after its Reset
 	wake      chan struct{} // to the writer: there is something to write
 	chores    chan struct{} // to the keeper: look around
-	stop      chan struct{} // to the keeper: end
+	stop      chan struct{} // to the keeper and to scans: end
 	committed chan struct{}
 	workers   sync.WaitGroup // the keeper
 	writing   sync.WaitGroup // the writer
@@ -126,12 +128,12 @@ func newJournal(dir string, o Options) *Journal {
 	j := &Journal{
 		dir: dir, o: o, log: o.Logger,
 		refusal: ErrUnavailable,
-		open:    newBatch(nil),
 		space:   space{max: o.MaxBytes},
 		origins: make(map[string]*origin),
 		wake:    make(chan struct{}, 1), chores: make(chan struct{}, 1),
 		stop: make(chan struct{}), committed: make(chan struct{}, 1),
 	}
+	j.open = j.newBatch(nil)
 	return j
 }
 
@@ -254,6 +256,14 @@ func (j *Journal) Stats() Stats {
 	}
 }
 
+// Roomy reports whether there is disk space to spare: at most three quarters of MaxBytes are taken by records, and the disk
+// itself has not refused more. Where it is false, what is left belongs to the records that matter most.
+func (j *Journal) Roomy() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return !errors.Is(j.refusal, ErrFull) && j.space.roomy(j.queued)
+}
+
 // LedgerID returns the ledger that this journal feeds, or the empty string before PinLedger.
 func (j *Journal) LedgerID() string {
 	j.mu.Lock()
@@ -269,18 +279,20 @@ func (j *Journal) PinLedger(id string) error {
 	if j.closed {
 		return ErrClosed
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	switch j.ledgerID {
+	j.pinning.Lock()
+	defer j.pinning.Unlock()
+	switch pinned := j.LedgerID(); pinned {
 	case id:
 		return nil
 	case "":
 	default:
-		return fmt.Errorf("%w: %s", ErrPinned, j.ledgerID)
+		return fmt.Errorf("%w: %s", ErrPinned, pinned)
 	}
 	if err := writeFile(filepath.Join(j.dir, "ledger_id"), id+"\n"); err != nil {
 		return fmt.Errorf("pinning the ledger: %w", err)
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.ledgerID = id
 	return nil
 }

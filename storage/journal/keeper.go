@@ -85,11 +85,12 @@ func (j *Journal) prepare(size int64) error {
 	if err == nil {
 		err = errors.Join(f.Close(), syncParents(j.sparePath()))
 	}
-	if err == nil {
-		return nil
-	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if err == nil {
+		j.space.dry = time.Time{}
+		return nil
+	}
 	j.spare = nil
 	s.err = j.space.refused(size, err)
 	return s.err
@@ -157,7 +158,7 @@ func (j *Journal) makeOrigin(name string, size int64) (*tail, error) {
 		os.Remove(dir)
 		return nil, err
 	}
-	o := &origin{name: name, dir: dir, log: j.log, release: j.release, own: true, live: true, loaded: true}
+	o := &origin{name: name, dir: dir, log: j.log, release: j.release, stop: j.stop, own: true, live: true, loaded: true}
 	return &tail{origin: o, seg: o.addSegment(path, 1, size), file: f, size: size, next: 1}, nil
 }
 

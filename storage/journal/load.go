@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,8 +15,8 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// findOrigins takes stock of the origins of earlier processes. It fsyncs them before anybody reads them: a record that was
-// only in the page cache when a process died could be shipped now and vanish at the next power cut.
+// findOrigins takes stock of the origins of earlier processes. One that the disk does not give back is kept, for its methods
+// to return the error, and keeps nobody from using the others.
 func (j *Journal) findOrigins() error {
 	parent := filepath.Join(j.dir, "origins")
 	entries, err := os.ReadDir(parent)
@@ -27,50 +28,76 @@ func (j *Journal) findOrigins() error {
 		if err != nil || id.String() != e.Name() || !e.IsDir() {
 			continue
 		}
-		o := &origin{name: e.Name(), dir: filepath.Join(parent, e.Name()), log: j.log, release: j.release}
-		if err := o.list(); err != nil {
-			return err
+		o := &origin{name: e.Name(), dir: filepath.Join(parent, e.Name()), log: j.log, release: j.release, stop: j.stop}
+		empty, err := o.adopt()
+		if err != nil {
+			j.log.Error("an origin of an earlier process cannot be read: its records wait until the disk gives them back",
+				"origin", o.name, "error", err)
 		}
-		j.space.disk += o.state().Bytes
-		if err := o.sync(); err != nil {
-			j.log.Error("an origin of an earlier process is not read until it can be fsynced", "origin", o.name, "error", err)
-		} else if empty, err := o.removeEmpty(); err != nil {
-			return err
-		} else if empty {
-			continue
+		if !empty {
+			j.origins[o.name] = o
 		}
-		j.origins[o.name] = o
 	}
-	segmentBytes.Set(float64(j.space.disk))
 	return syncDir(parent)
+}
+
+// adopt lists and fsyncs an origin of an earlier process, and removes one in which nothing was ever written.
+func (o *origin) adopt() (empty bool, err error) {
+	if err := o.sync(); err != nil {
+		return false, err
+	}
+	return o.removeEmpty()
 }
 
 // list finds the origin's segments.
 func (o *origin) list() error {
+	if o.listed {
+		return nil
+	}
 	entries, err := os.ReadDir(o.dir) // sorted by name
 	if err != nil {
 		return fmt.Errorf("reading folder of origin: %w", err)
 	}
+	var segments []*segment
+	size := int64(0)
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), suffix) || !e.Type().IsRegular() {
+		if !strings.HasSuffix(e.Name(), suffix) {
 			continue
 		}
+		path := filepath.Join(o.dir, e.Name())
 		info, err := e.Info()
 		if err != nil {
 			return fmt.Errorf("looking at segment: %w", err)
 		}
-		path := filepath.Join(o.dir, e.Name())
-		o.segments = append(o.segments, &segment{path: path, first: firstOf(path), size: info.Size(), changed: info.ModTime()})
+		if !info.Mode().IsRegular() { // a link, say, to where somebody has moved it: its records are not lost
+			return fmt.Errorf("segment %s: %w", path, errNoFile)
+		}
+		segments = append(segments, &segment{path: path, first: firstOf(path), size: info.Size(), changed: info.ModTime()})
+		size += info.Size()
 	}
+	o.mu.Lock()
+	o.segments = segments
+	o.mu.Unlock()
+	o.listed = true
+	o.release(-size)
 	return nil
 }
 
-// sync fsyncs what an earlier process has written.
+var errNoFile = errors.New("not a regular file")
+
+// sync lists what an earlier process has written and fsyncs it, before anybody reads it: a record that was only in the page
+// cache when a process died could be shipped now and vanish at the next power cut.
 func (o *origin) sync() error {
 	if o.synced {
 		return nil
 	}
+	if err := o.list(); err != nil {
+		return err
+	}
 	for _, seg := range o.segments {
+		if o.stopping() {
+			return ErrClosed
+		}
 		f, err := os.OpenFile(seg.path, os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -102,7 +129,7 @@ func (o *origin) load() error {
 		if err := o.measure(seg); err != nil {
 			return err
 		}
-		found, err := seg.scan(o.name, seg.size)
+		found, err := o.scan(seg, seg.size)
 		if err != nil {
 			return err
 		}
@@ -162,8 +189,8 @@ func arrange(runs []run, base, durable uint64) []run {
 	return out
 }
 
-// scan looks at the first end bytes of the segment. A file that is gone holds nothing.
-func (seg *segment) scan(origin string, end int64) (scanned, error) {
+// scan looks at the first end bytes of the segment. A file that is gone holds nothing. It gives up when the journal closes.
+func (o *origin) scan(seg *segment, end int64) (scanned, error) {
 	f, err := os.Open(seg.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return scanned{}, nil
@@ -172,7 +199,7 @@ func (seg *segment) scan(origin string, end int64) (scanned, error) {
 		return scanned{}, fmt.Errorf("opening segment: %w", err)
 	}
 	defer f.Close()
-	found, err := scan(f, origin, end)
+	found, err := scan(untilStop{f, o}, o.name, end)
 	if err != nil {
 		return scanned{}, fmt.Errorf("reading segment %s: %w", seg.path, err)
 	}
@@ -180,6 +207,29 @@ func (seg *segment) scan(origin string, end int64) (scanned, error) {
 		found.runs[i].seg = seg
 	}
 	return found, nil
+}
+
+// untilStop reads a segment until the journal closes.
+type untilStop struct {
+	r io.ReaderAt
+	o *origin
+}
+
+// ReadAt implements io.ReaderAt.
+func (u untilStop) ReadAt(p []byte, off int64) (int, error) {
+	if u.o.stopping() {
+		return 0, ErrClosed
+	}
+	return u.r.ReadAt(p, off)
+}
+
+func (o *origin) stopping() bool {
+	select {
+	case <-o.stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // trim cuts the zeros behind the segment's data off, which a killed process has left. A file that was written to a moment

@@ -12,9 +12,11 @@ type origin struct {
 	name    string
 	dir     string
 	log     *slog.Logger
-	release func(int64) // takes note of disk space given back
+	release func(int64)     // takes note of disk space given back
+	stop    <-chan struct{} // closed when the journal closes: scans give up
 
-	reading sync.Mutex // held while segments are read, scanned or removed; guards loaded, synced and place
+	reading sync.Mutex // held while segments are read, scanned or removed; guards listed, synced, loaded and place
+	listed  bool
 	loaded  bool
 	synced  bool
 	place   place // where the last Read ended

@@ -127,7 +127,7 @@ func (o *origin) readRun(r run, want uint64, p *page) (next uint64, err error) {
 // rescan looks again at a segment that no longer holds what it held.
 func (o *origin) rescan(seg *segment) error {
 	end, last := o.extent(seg)
-	found, err := seg.scan(o.name, end)
+	found, err := o.scan(seg, end)
 	if err != nil {
 		return err
 	}

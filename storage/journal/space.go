@@ -24,6 +24,10 @@ func (s *space) fits(n int64) bool {
 	return s.dry.IsZero() || time.Now().After(s.dry)
 }
 
+// roomy reports whether records, n bytes of them still queued, take at most three quarters of the space, and the disk has
+// made room whenever it was last asked.
+func (s *space) roomy(n int64) bool { return s.dry.IsZero() && s.disk-s.free+n <= s.max/4*3 }
+
 // reserve takes n bytes for a segment that is about to be filled.
 func (s *space) reserve(n int64) bool {
 	if s.disk+n > s.max {

@@ -132,13 +132,17 @@ func (o *origin) removeEmpty() (bool, error) {
 		return false, nil
 	}
 	for _, seg := range o.segments {
-		found, err := seg.scan(o.name, seg.size)
+		found, err := o.scan(seg, seg.size)
 		if err != nil || seg.first != 1 || found.data > 0 {
 			return false, err
 		}
 		if err := o.removeSegment(seg, ""); err != nil {
 			return false, err
 		}
+		o.forget(seg)
 	}
-	return true, o.removeDir()
+	if err := o.removeDir(); err != nil {
+		return false, err
+	}
+	return true, nil
 }

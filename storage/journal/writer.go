@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -19,9 +20,12 @@ type batch struct {
 	count  int
 	done   chan struct{} // closed when err is final
 	err    error
+	timers *sync.Pool // the journal's
 }
 
-func newBatch(buf []byte) *batch { return &batch{frames: buf[:0], done: make(chan struct{})} }
+func (j *Journal) newBatch(buf []byte) *batch {
+	return &batch{frames: buf[:0], done: make(chan struct{}), timers: &j.timers}
+}
 
 // Ticket stands for an appended record.
 type Ticket struct{ batch *batch }
@@ -41,7 +45,13 @@ func (t Ticket) Wait(timeout time.Duration) error {
 	if timeout <= 0 {
 		return ErrLate
 	}
-	timer := time.NewTimer(timeout)
+	timer, _ := t.batch.timers.Get().(*time.Timer)
+	if timer == nil {
+		timer = time.NewTimer(timeout)
+	} else {
+		timer.Reset(timeout)
+	}
+	defer t.batch.timers.Put(timer)
 	defer timer.Stop()
 	select {
 	case <-t.batch.done:
@@ -134,7 +144,7 @@ func (j *Journal) take(last int, lingering *time.Timer) (*batch, *tail) {
 		j.target = 0
 	}
 	b := j.open
-	j.open, j.idle = newBatch(j.idle), nil
+	j.open, j.idle = j.newBatch(j.idle), nil
 	return b, j.tail
 }
 
@@ -309,7 +319,7 @@ func (j *Journal) end(t *tail, cause error) error {
 	j.seal(t, max(t.off, t.tried))
 	j.mu.Lock()
 	failed := j.open
-	j.open = newBatch(nil)
+	j.open = j.newBatch(nil)
 	j.queued -= int64(len(failed.frames))
 	j.tail, j.disown = nil, false
 	if j.refusal == nil {

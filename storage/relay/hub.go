@@ -134,15 +134,6 @@ func (r *Relay) drop(ctx context.Context, streams map[string][]any) error {
 	return nil
 }
 
-// Key returns the published cursor and settled of the origin, -1 for what is absent.
-func (r *Relay) Key(ctx context.Context, origin string) (cursor, settled int64, err error) {
-	keys, err := r.Keys(ctx, []string{origin})
-	if err != nil {
-		return -1, -1, err
-	}
-	return keys[0].Cursor, keys[0].Settled, nil
-}
-
 // Key is what is published for an origin, and where its stream begins.
 type Key struct {
 	Origin          string

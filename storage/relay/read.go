@@ -25,15 +25,9 @@ type Batch struct {
 	Err     error           // reading this origin failed
 }
 
-// Read returns at most count entries of the origin after that number, in order, each verified. Parked streams fill in where
-// the stream itself has none. Entries that do not verify are deleted, for the edge to send the true ones, and counted
-// as holes; reading stops before the first whose place nothing else fills.
-func (r *Relay) Read(ctx context.Context, origin string, after uint64, count int) (entries []tracker.Entry, holes int, err error) {
-	b := r.ReadAll(ctx, []Position{{origin, after}}, count)[0]
-	return b.Entries, b.Holes, b.Err
-}
-
-// ReadAll is Read for many origins, in their order, in one round trip; count is for each of them.
+// ReadAll returns for each origin, in their order and in one round trip, at most count entries after its position, in order,
+// each verified. Parked streams fill in where the stream itself has none. Entries that do not verify are deleted, for the edge
+// to send the true ones, and counted as holes; reading stops before the first whose place nothing else fills.
 func (r *Relay) ReadAll(ctx context.Context, positions []Position, count int) []Batch {
 	pipe := r.client.Pipeline()
 	streams := make([]*redis.Cmd, len(positions))

@@ -63,7 +63,6 @@ func Open(o *redis.UniversalOptions, log *slog.Logger) *Relay {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	redis.SetLogger(clientLog{log})
 	c := *o
 	c.ContextTimeoutEnabled = true
 	if c.MaxRetries == 0 {
@@ -147,13 +146,4 @@ func isOrigin(s string) bool {
 		}
 	}
 	return true
-}
-
-// clientLog hands go-redis's own messages, one for each failed dial, to the logger. Errors are returned to the callers
-// as well, hence the level.
-type clientLog struct{ log *slog.Logger }
-
-// Printf implements go-redis's logging interface.
-func (l clientLog) Printf(ctx context.Context, format string, v ...any) {
-	l.log.DebugContext(ctx, "redis client", "message", fmt.Sprintf(format, v...))
 }

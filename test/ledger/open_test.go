@@ -60,3 +60,17 @@ func TestPostgresWarnsOfTheEncoding(t *testing.T) {
 		t.Fatalf("the warnings are %q", w)
 	}
 }
+
+// Only a primary is a ledger: a standby, or a server that was made read-only, is behind (protocol R5).
+func TestPostgresRefusesAReadOnlyServer(t *testing.T) {
+	dsn := servers.SharedPostgres(t).Database(t)
+	openOne(t, dsn)
+	l, err := postgres.Open(t.Context(), dsn+"&default_transaction_read_only=on")
+	if err == nil {
+		l.Close()
+		t.Fatal("a read-only server was opened")
+	}
+	if !strings.Contains(err.Error(), "read only connection") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -60,8 +60,14 @@ func TestCluster(t *testing.T) {
 		if err := r.DropParked(t.Context(), name, 3); err != nil {
 			t.Error(err)
 		}
-		if c, s, err := r.Key(t.Context(), name); c != 3 || s != 2 || err != nil {
-			t.Errorf("key of %s: %d %d %v", name, c, s, err)
+	}
+	keys, err := r.Keys(t.Context(), names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if k.Cursor != 3 || k.Settled != 2 {
+			t.Errorf("key of %s: %d %d", k.Origin, k.Cursor, k.Settled)
 		}
 	}
 	if err := r.PublishLinks(t.Context(), "ledger", 1, []byte("table")); err != nil {

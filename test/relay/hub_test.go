@@ -68,8 +68,7 @@ func TestAnOldDiskParksWhatOnlyRedisHas(t *testing.T) {
 		t.Fatalf("parked: %v", names)
 	}
 	f.reads("both, each number once", 3, 0, 4, 5, 6, 7, 8)
-	list, _, err := f.relay.Read(t.Context(), origin, 3, 3)
-	f.must(err)
+	list, _ := f.few(3, 3)
 	if len(list) != 3 || list[2].Seq != 6 {
 		t.Fatalf("three of them: %v", list)
 	}

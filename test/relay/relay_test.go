@@ -121,11 +121,26 @@ func (f fixture) do(args ...any) any {
 	return reply
 }
 
+// few reads at most count entries.
+func (f fixture) few(after uint64, count int) (entries []tracker.Entry, holes int) {
+	f.Helper()
+	b := f.relay.ReadAll(f.Context(), []relay.Position{{Origin: origin, After: after}}, count)[0]
+	f.must(b.Err)
+	return b.Entries, b.Holes
+}
+
+// published returns the origin's cursor and settled, -1 for what is absent.
+func (f fixture) published() (cursor, settled int64) {
+	f.Helper()
+	keys, err := f.relay.Keys(f.Context(), []string{origin})
+	f.must(err)
+	return keys[0].Cursor, keys[0].Settled
+}
+
 // read reads all, checks each payload and returns the numbers.
 func (f fixture) read(after uint64) (seqs []uint64, holes int) {
 	f.Helper()
-	list, holes, err := f.relay.Read(f.Context(), origin, after, 1000)
-	f.must(err)
+	list, holes := f.few(after, 1000)
 	for _, e := range list {
 		if !bytes.Equal(e.Payload, payload(e.Seq)) {
 			f.Fatalf("entry %d is %q", e.Seq, e.Payload)
@@ -178,8 +193,7 @@ func TestRecordsGoThrough(t *testing.T) {
 	f.reads("all", 0, 0, 1, 2, 3, 4, 5)
 	f.reads("after the cursor", 3, 0, 4, 5)
 	f.reads("nothing due", 5, 0)
-	list, _, err := f.relay.Read(t.Context(), origin, 1, 2)
-	f.must(err)
+	list, _ := f.few(1, 2)
 	if len(list) != 2 || list[0].Seq != 2 || list[1].Seq != 3 {
 		t.Fatalf("two after 1: %v", list)
 	}
@@ -236,8 +250,7 @@ func TestBigBatch(t *testing.T) {
 	begin := time.Now()
 	f.expect("5,000 entries", relay.Call{Entries: list}, relay.Answer{OK: true, Last: 5000, First: 1, Len: 5000, Cursor: -1, Settled: -1})
 	appended := time.Now()
-	got, holes, err := f.relay.Read(t.Context(), origin, 0, 5000)
-	f.must(err)
+	got, holes := f.few(0, 5000)
 	t.Logf("5,000 entries of %d bytes: appended in %v, read in %v", len(list[0].Payload), appended.Sub(begin), time.Since(appended))
 	if holes != 0 || !slices.EqualFunc(got, list, func(a, b tracker.Entry) bool { return a.Seq == b.Seq && bytes.Equal(a.Payload, b.Payload) }) {
 		t.Fatalf("%d entries came back, %d holes", len(got), holes)

@@ -28,6 +28,7 @@ const (
 	maxConns       = 8
 	maxIdleConns   = 4
 	maxIdleTime    = 5 * time.Minute
+	maxLifetime    = 30 * time.Minute // after which a connection to a primary that has become a standby is over at the latest
 	connectTimeout = 5 * time.Second // unless the DSN has its own
 )
 
@@ -47,6 +48,7 @@ func Open(ctx context.Context, dsn string) (*ledger.Ledger, error) {
 	db.SetMaxOpenConns(maxConns)
 	db.SetMaxIdleConns(maxIdleConns)
 	db.SetConnMaxIdleTime(maxIdleTime)
+	db.SetConnMaxLifetime(maxLifetime)
 	l, err := open(ctx, db)
 	if err != nil {
 		return nil, fmt.Errorf("opening ledger in PostgreSQL at %s: %w", config.Host, err)
@@ -64,6 +66,9 @@ func parse(dsn string) (*pgx.ConnConfig, error) {
 		return nil, ErrDSN
 	}
 	config.OnNotice = noteWarning
+	if config.ValidateConnect == nil { // the primary only: a standby's cursors may be old (protocol R5)
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, connectTimeout)
 	config.RuntimeParams["application_name"] = cmp.Or(config.RuntimeParams["application_name"], "caddy-affiliate")
 	return config, nil
