@@ -195,24 +195,31 @@ func tableLinks(table *tracker.LinkTable, network string) []linkJSON {
 }
 
 // networkOf is the network that a change is for.
-func networkOf(live *liveEngine, r *http.Request) string {
+func networkOf(live *liveEngine, r *http.Request) (string, error) {
 	if name := r.URL.Query().Get("network"); name != "" {
-		return name
+		if err := tracker.CheckNetwork(name); err != nil {
+			return "", badRequest("%w", err)
+		}
+		return name, nil
 	}
 	if app := live.app.Load(); app != nil {
-		return app.Network
+		return app.Network, nil
 	}
-	return tracker.DefaultNetwork
+	return tracker.DefaultNetwork, nil
 }
 
 func addLink(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
+	network, err := networkOf(live, r)
+	if err != nil {
+		return err
+	}
 	var asked Link
 	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxLinkBody))
 	body.DisallowUnknownFields()
 	if err := body.Decode(&asked); err != nil {
 		return badRequest("reading the link: %w", err)
 	}
-	link := asked.newLink(networkOf(live, r))
+	link := asked.newLink(network)
 	link.Source = "api"
 	if err := checkLink(link); err != nil {
 		return badRequest("%w", err)
@@ -228,7 +235,11 @@ func addLink(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
 
 func setLinkActive(active bool) func(*liveEngine, http.ResponseWriter, *http.Request) error {
 	return func(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
-		network, code := networkOf(live, r), r.PathValue("code")
+		network, err := networkOf(live, r)
+		if err != nil {
+			return err
+		}
+		code := r.PathValue("code")
 		if err := tracker.CheckCode(code); err != nil {
 			return badRequest("%w", err)
 		}

@@ -97,6 +97,8 @@ func TestAdminRefuses(t *testing.T) {
 		"unknown code":  {"POST", "/affiliate/links/nobody/disable", "", 404, "not found"},
 		"bad path code": {"POST", "/affiliate/links/a%20b/disable", "", 400, "a code is 1 to 64"},
 		"network":       {"POST", "/affiliate/links/demo/disable?network=other", "", 404, "not found"},
+		"bad network":   {"POST", "/affiliate/links?network=a%20b", `{"code": "x"}`, 400, "a network is"},
+		"its links":     {"POST", "/affiliate/links/demo/disable?network=a%20b", "", 400, "a network is"},
 		"limit":         {"GET", "/affiliate/sessions?limit=-1", "", 400, "limit is a number"},
 		"method":        {"DELETE", "/affiliate/links", "", 405, ""},
 		"method only":   {"GET", "/affiliate/links/demo/disable", "", 405, ""},

@@ -76,6 +76,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	log, repl := ctx.Slogger(), caddy.NewReplacer()
 	a.Network = cmp.Or(a.Network, tracker.DefaultNetwork)
+	if err := tracker.CheckNetwork(a.Network); err != nil {
+		return err
+	}
 	a.storage = ctx.Storage()
 	var err error
 	if a.config, err = a.engineConfig(repl, log); err != nil {

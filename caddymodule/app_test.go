@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -232,6 +233,7 @@ func TestValidateOpensNothing(t *testing.T) {
 
 func TestInvalidSettings(t *testing.T) {
 	for name, c := range map[string]struct{ app, want string }{
+		"network":        {`{"network": "a b"}`, "a network is"},
 		"window":         {`{"window": "401d"}`, "at most 400 days"},
 		"attribution":    {`{"attribution": "first_click"}`, "last_click"},
 		"sizes":          {`{"journal": {"max_size": -1}}`, "sizes are positive"},
@@ -260,6 +262,29 @@ func TestInvalidSettings(t *testing.T) {
 				t.Error("a refused app holds the engine")
 			}
 		})
+	}
+}
+
+func TestSettingsWithoutEffectAreWarnedOf(t *testing.T) {
+	none := &Ledger{Kind: "none"}
+	relay := &Redis{Addresses: []string{"a:1"}}
+	links := []Link{{Code: "demo"}}
+	for name, c := range map[string]struct {
+		app  *App
+		want string // "" for no warning
+	}{
+		"retain":             {&App{Ledger: none, Redis: relay, Journal: &Journal{Retain: caddy.Duration(time.Hour)}}, "retain has no effect"},
+		"link":               {&App{Ledger: none, Redis: relay, Links: links}, "known to this node only"},
+		"neither":            {&App{Ledger: none, Redis: relay, Journal: &Journal{MaxSize: 1 << 30}}, ""},
+		"both with a ledger": {&App{Redis: relay, Links: links, Journal: &Journal{Retain: caddy.Duration(time.Hour)}}, ""},
+	} {
+		var lines strings.Builder
+		if _, err := c.app.engineConfig(caddy.NewReplacer(), slog.New(slog.NewJSONHandler(&lines, nil))); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(lines.String(), c.want) || c.want == "" && lines.Len() > 0 {
+			t.Errorf("%s: the log says %q, want %q", name, lines.String(), c.want)
+		}
 	}
 }
 

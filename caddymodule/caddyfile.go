@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 func init() {
@@ -67,7 +68,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	_, err := parseBlock(d, parsers{
-		"network":        text(&h.Network),
+		"network":        network(&h.Network),
 		"param":          texts(&h.Params),
 		"path":           texts(&h.Paths),
 		"subdomain":      texts(&h.Subdomains),
@@ -130,7 +131,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	_, err := parseBlock(d, parsers{
-		"network":     text(&a.Network),
+		"network":     network(&a.Network),
 		"secret":      a.parseSecret,
 		"journal":     a.parseJournal,
 		"redis":       a.parseRedis,
@@ -253,6 +254,16 @@ func (a *App) parseLink(d *caddyfile.Dispenser) error {
 	}
 	a.Links = append(a.Links, link)
 	return nil
+}
+
+// network parses an option that names a network.
+func network(to *string) func(*caddyfile.Dispenser) error {
+	return both(text(to), func(d *caddyfile.Dispenser) error {
+		if err := tracker.CheckNetwork(*to); err != nil {
+			return d.WrapErr(err)
+		}
+		return nil
+	})
 }
 
 // Interface guards

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -20,9 +21,15 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor, ref
 		return nil, h.redirect(w, r, v, ref)
 	}
 	if !isNavigation(r) {
+		if ref.Link != nil && ref.Link.Active && isMissed(r) {
+			earlyData.Inc()
+		}
 		return nil, 0
 	}
 	if p, ours := h.receive(r, v); ours {
+		if p == nil && h.refuses(tracker.Classify(r.Header)) {
+			return nil, refuse(w) // so that the person's own visit takes the session over
+		}
 		return newLateWriter(w, p), 0
 	}
 	if ref.Link == nil {
@@ -37,9 +44,12 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor, ref
 
 // isNavigation reports whether a request can be a click. A HEAD follows nothing, an upgrade is no page, and what comes
 // before the end of the TLS handshake (early data) may be a replay.
-func isNavigation(r *http.Request) bool {
-	return r.Method == http.MethodGet && r.Header["Upgrade"] == nil && !isEarly(r)
-}
+func isNavigation(r *http.Request) bool { return isGet(r) && !isEarly(r) }
+
+// isMissed reports whether a request would be a navigation if it had not come in early data.
+func isMissed(r *http.Request) bool { return isGet(r) && isEarly(r) }
+
+func isGet(r *http.Request) bool { return r.Method == http.MethodGet && r.Header["Upgrade"] == nil }
 
 func isEarly(r *http.Request) bool {
 	return r.TLS != nil && !r.TLS.HandshakeComplete
@@ -66,9 +76,7 @@ func (h *Handler) click(r *http.Request, v *visitor, ref tracker.Referral) *prom
 	var buf [1024]byte // holds nearly every record, and stays off the heap
 	if v.class != tracker.ClassHuman {
 		clicks.WithLabelValues(string(v.class)).Inc()
-		if _, err := h.app.engine.Append(s.AppendRecord(buf[:0]), 0); err != nil {
-			dropped.Inc()
-		}
+		h.appendOther(s.AppendRecord(buf[:0]))
 		return nil
 	}
 
@@ -76,12 +84,24 @@ func (h *Handler) click(r *http.Request, v *visitor, ref tracker.Referral) *prom
 		s.Visitor = tracker.NewVisitorID()
 	}
 	p := h.promise(r, v, tracker.Touch{Session: s.ID, Code: s.Code, Time: v.now}, s.Visitor)
-	p.ticket, p.err = h.app.engine.Append(s.AppendRecord(buf[:0]), patience)
+	p.ticket, p.err = h.app.engine.Append(s.AppendRecord(buf[:0]), patience-time.Since(v.now))
 	if p.err == nil {
 		v.token, v.sealed = p.token, ""
 	}
 	clicks.WithLabelValues(string(v.class)).Inc() // last: whoever holds the promise counts how it ends
 	return p
+}
+
+// appendOther gives the record of a click that earns nothing to the journal. A flood of robots is cheap to make, and must not
+// take the room that people's clicks need, so it may fill only a part of the journal.
+func (h *Handler) appendOther(record []byte) {
+	err := journal.ErrFull
+	if h.app.engine.Roomy() {
+		_, err = h.app.engine.Append(record, 0)
+	}
+	if err != nil {
+		dropped.Inc()
+	}
 }
 
 // promise is the promise of the visitor's next token, with that touch as its last.

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -166,12 +167,20 @@ func TestClickIsAGetNavigation(t *testing.T) {
 		"upgrade":    {header("Connection", "Upgrade"), header("Upgrade", "websocket")},
 		"early data": {early},
 	} {
-		counted(t, counts{}, func() {
+		want := counts{}
+		if name == "early data" {
+			want["early"] = 1
+		}
+		counted(t, want, func() {
 			if res := e.ask("http://shop.test/?via=demo", changes...); res.seen == nil || res.cookie() != nil {
 				t.Errorf("%s: asked %v, cookie %v", name, res.seen != nil, res.cookie())
 			}
 		})
 	}
+	counted(t, counts{}, func() {
+		e.ask("http://shop.test/", early)
+		e.ask("http://shop.test/?via=demo", early, method(http.MethodHead))
+	})
 }
 
 func TestClickPrefetchRefused(t *testing.T) {
@@ -189,13 +198,81 @@ func TestClickPrefetchRefused(t *testing.T) {
 	}
 }
 
+// Caddy may serve requests before it has started the app.
+func TestClickBeforeTheStart(t *testing.T) {
+	e := newStartingEdge(t, Handler{})
+	opened := make(chan error)
+	go func() {
+		time.Sleep(50 * time.Millisecond) // so that the click is there first; if it is not, the test only proves less
+		opened <- e.start()
+	}()
+	counted(t, counts{"clicks/human": 1, "tokens": 1}, func() {
+		if e.ask("http://shop.test/?via=demo").cookie() == nil {
+			t.Error("a click that waited for the links got no token")
+		}
+	})
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The waits for the links and for the journal share one patience.
+func TestClickWaitsOnce(t *testing.T) {
+	defer func(usual time.Duration) { patience = usual }(patience)
+	patience = 1200 * time.Millisecond
+	e := newStartingEdge(t, Handler{})
+	other, err := journal.Open(e.dir, journal.Options{SegmentBytes: 1 << 16}) // so that ours stays closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	opened := make(chan error)
+	go func() {
+		time.Sleep(patience / 2)
+		opened <- e.start()
+	}()
+	counted(t, counts{"clicks/human": 1, "withheld/starting": 1}, func() {
+		start := time.Now()
+		e.ask("http://shop.test/?via=demo")
+		if took := time.Since(start); took < patience || took > patience*4/3 {
+			t.Errorf("the answer took %v with a patience of %v", took, patience)
+		}
+	})
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is left of a journal that is nearly full is for people.
+func TestClickOfOthersNeedsARoomyJournal(t *testing.T) {
+	e := newStartingEdge(t, Handler{})
+	e.size = 1 << 20
+	if err := e.start(); err != nil {
+		t.Fatal(err)
+	}
+	robot := header("User-Agent", "curl/8")
+	counted(t, counts{"clicks/bot": 1}, func() { e.ask("http://shop.test/?via=demo", robot) })
+	filler := make([]byte, 1<<10)
+	for deadline := time.Now().Add(10 * time.Second); e.engine.Roomy() && time.Now().Before(deadline); {
+		ticket, err := e.engine.Append(filler, time.Second)
+		if err == nil {
+			err = ticket.Wait(time.Second)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	counted(t, counts{"clicks/bot": 1, "dropped": 1}, func() { e.ask("http://shop.test/?via=demo", robot) })
+	counted(t, counts{"clicks/human": 1, "tokens": 1}, func() { e.ask("http://shop.test/?via=demo") })
+}
+
 func TestClickWithheld(t *testing.T) {
 	t.Run("starting", func(t *testing.T) {
 		defer func(usual time.Duration) { patience = usual }(patience)
 		patience = 25 * time.Millisecond
 		e := newStartingEdge(t, Handler{})
 		// A table of links is all that an engine has before it is open.
-		v := e.visitor(newRequest("http://shop.test/"))
+		v := e.visitor(newRequest("http://shop.test/"), time.Time{})
 		ref := tracker.Referral{Link: &tracker.Link{Network: "default", Code: "demo", Active: true}, Param: "via"}
 		r := caddyhttp.PrepareRequest(newRequest("http://shop.test/"), caddy.NewReplacer(), nil, new(caddyhttp.Server))
 		counted(t, counts{"clicks/human": 1, "withheld/starting": 1}, func() {
@@ -239,7 +316,7 @@ func TestClickWithheld(t *testing.T) {
 		for read(t)["withheld/late"] == before["withheld/late"] && time.Now().Before(deadline) {
 			// The patience of this click is over at once, so only the quickest disk would be in time.
 			r := caddyhttp.PrepareRequest(newRequest("http://shop.test/"), caddy.NewReplacer(), nil, new(caddyhttp.Server))
-			v := e.visitor(r)
+			v := e.visitor(r, time.Time{})
 			v.now = v.now.Add(-time.Minute)
 			p := e.click(r, v, tracker.Referral{Link: e.link("demo"), Param: "via"})
 			p.keep(http.Header{})
@@ -281,6 +358,17 @@ func TestClickCapturesWithinCaps(t *testing.T) {
 		len(s.UserAgent) != tracker.MaxUserAgent {
 		t.Errorf("kept %d %d %d %d bytes", len(s.Query), len(s.Referrer), len(s.Route), len(s.UserAgent))
 	}
+}
+
+func TestClickCountsParametersThatNobodyLooksAt(t *testing.T) {
+	e := newEdge(t, Handler{})
+	crowd := strings.Repeat("a=1&", tracker.MaxParams-1)
+	counted(t, counts{"clicks/human": 1, "tokens": 1}, func() { e.ask("http://shop.test/?" + crowd + "via=demo") })
+	counted(t, counts{"clicks/human": 1, "tokens": 1, "truncated/params": 1}, func() {
+		e.ask("http://shop.test/?via=demo&" + crowd + "b=1")
+	})
+	counted(t, counts{"truncated/params": 1}, func() { e.ask("http://shop.test/?a=1&" + crowd + "via=demo") })
+	counted(t, counts{}, func() { e.ask("http://shop.test/?a=1&" + crowd + "b=1") })
 }
 
 func TestClickTakesClientIPFromCaddyAlone(t *testing.T) {

@@ -29,7 +29,8 @@ type Journal struct {
 	SegmentSize int64 `json:"segment_size,omitempty"`
 
 	// How long the log keeps what the ledger has applied, which is how far a ledger may fall back (a failover, a backup
-	// restored) without losing anything. At least 1s. Default: 24h.
+	// restored) without losing anything. At least 1s. It is the hubs' setting: the shortest of several wins, and with ledger
+	// `none` it has no effect. Default: 24h.
 	Retain caddy.Duration `json:"retain,omitempty"`
 }
 
@@ -70,7 +71,7 @@ type Link struct {
 // engineConfig turns the app's settings into the engine's, with placeholders expanded and everything checked that can be
 // checked without I/O.
 func (a *App) engineConfig(repl *caddy.Replacer, log *slog.Logger) (engine.Config, error) {
-	c := engine.Config{Window: time.Duration(a.Window), Logger: log}
+	c := engine.Config{Logger: log}
 	if err := checkWindow(a.Window); err != nil {
 		return c, err
 	}
@@ -90,7 +91,22 @@ func (a *App) engineConfig(repl *caddy.Replacer, log *slog.Logger) (engine.Confi
 		}
 	}
 	c.Links, err = a.newLinks()
+	a.warnOfNoEffect(c, log)
 	return c, err
+}
+
+// warnOfNoEffect says which settings a node without a ledger does not put into effect, or not everywhere.
+func (a *App) warnOfNoEffect(c engine.Config, log *slog.Logger) {
+	if c.Ledger.Kind != engine.LedgerNone {
+		return
+	}
+	if c.Retain != 0 {
+		log.Warn("retain has no effect with ledger none: the hubs say how long a journal keeps what is applied")
+	}
+	if len(a.Links) > 0 {
+		log.Warn("with ledger none the links of this configuration, and so their affiliates' names, destinations and windows, "+
+			"are known to this node only; declare them on a hub", "links", len(a.Links))
+	}
 }
 
 func (j *Journal) fill(c *engine.Config, repl *caddy.Replacer) error {

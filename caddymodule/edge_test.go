@@ -42,21 +42,27 @@ type edge struct {
 	t      testing.TB
 	engine *engine.Engine
 	dir    string
+	size   int64 // of the journal; 0: the default
 }
 
 // newEdge opens an edge. Its links are in the ledger when it returns.
 func newEdge(t testing.TB, h Handler) *edge {
 	t.Helper()
 	e := newStartingEdge(t, h)
+	if err := e.start(); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// start opens the edge's engine with the links of these tests.
+func (e *edge) start() error {
 	links := make([]ledger.NewLink, len(testLinks))
 	for i, l := range testLinks {
 		l.Network, l.Source = "default", "config"
 		links[i] = l
 	}
-	if err := e.engine.Open(engine.Config{Dir: e.dir, Links: links}); err != nil {
-		t.Fatal(err)
-	}
-	return e
+	return e.engine.Open(engine.Config{Dir: e.dir, Links: links, MaxBytes: e.size, SegmentBytes: e.size / 8})
 }
 
 // newStartingEdge has an engine that is not open yet.
@@ -254,6 +260,7 @@ func read(t testing.TB) counts {
 	collect("panics", panics)
 	collect("dropped", dropped)
 	collect("handoffs", handoffs)
+	collect("early", earlyData)
 	collect("wait", addedWait)
 	return c
 }

@@ -103,7 +103,8 @@ const (
 	refusePrefetch  = "refuse"
 )
 
-// patience is the longest that a click's answer may wait for the journal.
+// patience is the longest that a click's answer may wait for what is ours, from the request's arrival: for the links while
+// Caddy starts, and for the journal.
 var patience = 25 * time.Millisecond
 
 // CaddyModule returns the Caddy module information.
@@ -166,6 +167,9 @@ func (h *Handler) setDefaults() {
 
 // Validate checks h.
 func (h *Handler) Validate() error {
+	if err := tracker.CheckNetwork(h.network); err != nil {
+		return err
+	}
 	for _, name := range append([]string{h.DeepLink}, h.Params...) {
 		if name == "" || strings.ContainsAny(name, "&=#;?%+ \t\r\n") {
 			return fmt.Errorf("%q cannot be the name of a query parameter", name)
@@ -189,6 +193,9 @@ func (h *Handler) Validate() error {
 	}
 	if h.ForwardHeader != nil && len(h.attester) < 32 {
 		return errors.New("the forward_header key has fewer than 32 characters; make one with: openssl rand -hex 32")
+	}
+	if h.ForwardHeader != nil && h.app.isSecret(string(h.attester)) {
+		return errors.New("the forward_header key must not be one of the secrets that seal the tokens; make one with: openssl rand -hex 32")
 	}
 	return nil
 }
@@ -230,11 +237,11 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 		delete(r.Header, sessionField)
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	ref, handed := h.recognise(r)
+	ref, arrived, handed := h.recognise(r)
 	known := h.cookie.sent(r)
 	switch {
 	case ref.Link != nil, handed, known && h.ForwardHeader != nil:
-		v := h.visitor(r)
+		v := h.visitor(r, arrived)
 		repl.Map(v.value)
 		late, status = h.follow(w, r, v, ref)
 		if h.ForwardHeader != nil {
@@ -252,16 +259,22 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	return late, status
 }
 
-// recognise finds the link that a request names, and whether it may carry a session that another site handed over. For
-// almost every request both are no, and nothing is allocated to say so.
-func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, handed bool) {
-	if h.rules.Maybe(r.Host, r.URL.Path, r.URL.RawQuery) {
+// recognise finds the link that a request names, when it asked, and whether it may carry a session that another site handed
+// over. For almost every request there is neither, and nothing is allocated, nor the clock read, to say so.
+func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, arrived time.Time, handed bool) {
+	handed = strings.Contains(r.URL.RawQuery, tracker.HandoffParam)
+	named := h.rules.Maybe(r.Host, r.URL.Path, r.URL.RawQuery)
+	if !named && !handed {
+		return ref, arrived, false
+	}
+	arrived = time.Now()
+	if named {
+		h.app.engine.AwaitLinks(patience)
 		ref = h.rules.Find(h.app.engine.Links(), h.network, r.Host, r.URL.Path, r.URL.RawQuery)
-	}
-	if ref.Unknown > 0 {
 		unknownCodes.Add(float64(ref.Unknown))
+		countCut("params", tracker.HasMoreParams(r.URL.RawQuery))
 	}
-	return ref, strings.Contains(r.URL.RawQuery, tracker.HandoffParam)
+	return ref, arrived, handed
 }
 
 // survive ends a panic in our own code, counted and logged; the request goes on without us. The panic's own text is not

@@ -148,8 +148,26 @@ func TestHandlerSurvivesItsOwnPanic(t *testing.T) {
 	})
 }
 
+func TestHandlerKeyIsNoSecret(t *testing.T) {
+	t.Setenv("TEST_SECRET", testSecret+"\n")
+	var lines strings.Builder
+	for _, app := range []*App{{Secrets: []string{testSecret}}, {Secrets: []string{strings.Repeat("s", 32), "{env.TEST_SECRET}"}}} {
+		h := Handler{ForwardHeader: &ForwardHeader{Key: testSecret}, logger: slog.New(slog.NewJSONHandler(&lines, nil))}
+		if err := h.use(app); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Validate(); err == nil || !strings.Contains(err.Error(), "must not be one of the secrets") || strings.Contains(err.Error(), testSecret) {
+			t.Errorf("the error is %v", err)
+		}
+	}
+	if !strings.Contains(lines.String(), `"option":"forward_header key"`) || strings.Contains(lines.String(), testSecret) {
+		t.Errorf("of a key that is written out the log says %s", lines.String())
+	}
+}
+
 func TestHandlerValidate(t *testing.T) {
 	for want, h := range map[string]Handler{
+		"a network is":            {Network: "a b"},
 		"query parameter":         {Params: []string{"a=b"}},
 		"a slash":                 {Paths: []string{"r/"}},
 		"name of a host":          {Subdomains: []string{"https://shop.test"}},

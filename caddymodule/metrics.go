@@ -40,7 +40,7 @@ var (
 	})
 	truncated = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_affiliate_truncated_total",
-		Help: "Captured values that were cut to their cap, by field.",
+		Help: "Captured values that were cut to their cap, by field; params is a query of which not every parameter was looked at.",
 	}, []string{"field"})
 	panics = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "caddy_affiliate_panics_total",
@@ -48,7 +48,11 @@ var (
 	})
 	dropped = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "caddy_affiliate_dropped_total",
-		Help: "Clicks of other classes than human that could not be queued.",
+		Help: "Clicks of other classes than human that were not recorded: the journal could not take them, or has room for people's only.",
+	})
+	earlyData = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_affiliate_early_data_total",
+		Help: "Requests in TLS early data that named a known link and could not be counted as a click.",
 	})
 	handoffs = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "caddy_affiliate_handoffs_total",
@@ -64,7 +68,7 @@ func init() {
 	for _, reason := range []string{"late", "disk", "queue", "starting"} {
 		withheld.WithLabelValues(reason)
 	}
-	for _, field := range []string{"query", "route", "referrer", "user_agent"} {
+	for _, field := range []string{"host", "params", "query", "referrer", "route", "user_agent"} {
 		truncated.WithLabelValues(field)
 	}
 }
@@ -72,7 +76,7 @@ func init() {
 // collectors returns all that the plugin measures.
 func collectors() []prometheus.Collector {
 	own := []prometheus.Collector{
-		clicks, tokens, withheld, unknownCodes, tokenRejects, addedWait, truncated, panics, dropped, handoffs,
+		clicks, tokens, withheld, unknownCodes, tokenRejects, addedWait, truncated, panics, dropped, earlyData, handoffs,
 	}
 	return append(own, engine.Collectors()...)
 }

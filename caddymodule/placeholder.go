@@ -11,15 +11,19 @@ import (
 // visitor is what one request tells of the person behind it.
 type visitor struct {
 	handler *Handler
-	now     time.Time
+	now     time.Time     // when the request arrived
 	token   tracker.Token // as the cookie has it, or as it will be after this click; zero without a session
 	sealed  string        // the cookie's value; empty on the click's own request
 	class   tracker.Class // of this request's click; empty when it is none
 }
 
-// visitor reads the cookie. What does not open is ignored and counted; touches past their window do not show.
-func (h *Handler) visitor(r *http.Request) *visitor {
-	v := &visitor{handler: h, now: time.Now()}
+// visitor reads the cookie of a request that arrived then; the zero time is now. What does not open is ignored and counted;
+// touches past their window do not show.
+func (h *Handler) visitor(r *http.Request, arrived time.Time) *visitor {
+	if arrived.IsZero() {
+		arrived = time.Now()
+	}
+	v := &visitor{handler: h, now: arrived}
 	cookies := r.Header["Cookie"]
 	sealer := h.app.sealer()
 	if len(cookies) == 0 || sealer == nil {
@@ -52,7 +56,7 @@ func (h *Handler) lookUp(r *http.Request, key string) (value any, known bool) {
 		return nil, false
 	}
 	defer h.survive()
-	return h.visitor(r).value(key)
+	return h.visitor(r, time.Time{}).value(key)
 }
 
 // placeholderPrefix begins the name of every placeholder of ours.

@@ -161,6 +161,24 @@ func TestHandoff(t *testing.T) {
 			t.Errorf("from %+v to %+v", before, after)
 		}
 	})
+	t.Run("not over a later touch", func(t *testing.T) {
+		_, later := receiver.seal("demo", -time.Second)
+		counted(t, counts{}, func() {
+			if res := receiver.ask(strings.Replace(landing, "https", "http", 1), later); res.cookie() != nil {
+				t.Errorf("an older session replaces a later one: %+v", receiver.open(res))
+			}
+		})
+	})
+	t.Run("loaded ahead", func(t *testing.T) {
+		careful := newEdge(t, Handler{Prefetch: "refuse"})
+		counted(t, counts{}, func() {
+			res := careful.ask(landing, overTLS, header("Sec-Purpose", "prefetch"))
+			if res.Code != http.StatusServiceUnavailable || res.seen != nil || res.Header().Get("Cache-Control") != "private, no-store" {
+				t.Errorf("status %d, header %v", res.Code, res.Header())
+			}
+		})
+		counted(t, counts{"handoffs": 1}, func() { careful.ask(landing, overTLS) })
+	})
 	t.Run("not forged", func(t *testing.T) {
 		own := redirect.cookie().Value // a visitor's token is no handoff
 		foreign, err := newSealer(t, strings.Repeat("f", 32)).SealHandoff("default", sent.Visitor, sent.Last, time.Now())

@@ -23,7 +23,7 @@ type promise struct {
 	handover bool           // the record is another site's, and durable
 	ticket   journal.Ticket // of the record, when err is nil
 	err      error          // why there is no ticket
-	asked    time.Time      // when the record was given to the journal
+	asked    time.Time      // when the request arrived, from which the patience runs
 }
 
 // keep waits for the journal, for what is left of the patience, and adds the cookie to header. Without the journal's word

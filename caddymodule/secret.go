@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,14 @@ func (a *App) configuredSealer(repl *caddy.Replacer, log *slog.Logger) (*tracker
 		return nil, fmt.Errorf("%w; %s", err, howToSecret)
 	}
 	return sealer, nil
+}
+
+// isSecret reports whether s is one of the configured secrets.
+func (a *App) isSecret(s string) bool {
+	return slices.ContainsFunc(a.Secrets, func(configured string) bool {
+		secret, err := expand(caddy.NewReplacer(), "a secret", configured)
+		return err == nil && strings.TrimSpace(secret) == s // a secret that does not expand was refused with the app
+	})
 }
 
 // storedSealer builds the sealer from the secret in Caddy's storage, which everything that shares the storage shares; the

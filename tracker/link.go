@@ -55,6 +55,22 @@ func CodeKey(code string) string { return strings.ToLower(code) }
 // linkKey is (network, code or label).
 type linkKey struct{ network, name string }
 
+// ErrNetwork is returned for a name that no network may have.
+var ErrNetwork = errors.New("a network is 1 to 64 of A-Z a-z 0-9 _ . -")
+
+// CheckNetwork returns ErrNetwork unless s may be a network's name. Names are compared as they stand.
+func CheckNetwork(s string) error {
+	if len(s) == 0 || len(s) > 64 {
+		return fmt.Errorf("%w; this one has %d characters", ErrNetwork, len(s))
+	}
+	for i := 0; i < len(s); i++ {
+		if !isCodeByte(s[i]) && s[i] != '.' {
+			return ErrNetwork
+		}
+	}
+	return nil
+}
+
 // LinkTable is what an edge knows of the links: immutable, replaced as a whole.
 type LinkTable struct {
 	byCode      map[linkKey]*Link

@@ -20,6 +20,19 @@ func TestCheckCode(t *testing.T) {
 	}
 }
 
+func TestCheckNetwork(t *testing.T) {
+	for _, good := range []string{"a", DefaultNetwork, "Shop_2.example-com", strings.Repeat("x", 64)} {
+		if err := CheckNetwork(good); err != nil {
+			t.Errorf("%q: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", strings.Repeat("x", 65), "a b", "a/b", "é", "a\x00", "{env.NETWORK}", "a\nb"} {
+		if err := CheckNetwork(bad); !errors.Is(err, ErrNetwork) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
 func TestLinkTable(t *testing.T) {
 	if testTable.Version() != 7 || testTable.Len() != 4 {
 		t.Fatalf("version %d with %d links", testTable.Version(), testTable.Len())

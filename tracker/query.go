@@ -5,6 +5,11 @@ import "strings"
 // MaxParams is how many parameters of a query are looked at; a longer query is read up to there.
 const MaxParams = 64
 
+// HasMoreParams reports whether a query has parameters beyond MaxParams, which nobody looks at.
+func HasMoreParams(rawQuery string) bool {
+	return strings.Count(strings.TrimSuffix(rawQuery, "&"), "&") >= MaxParams
+}
+
 // cutParam splits the first parameter off a raw query. Only '&' separates: what net/url drops without a word (';', bad
 // '%' pairs) stays part of a value here.
 func cutParam(rawQuery string) (name, value, rest string) {

@@ -134,6 +134,24 @@ func TestRecognitionDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func TestHasMoreParams(t *testing.T) {
+	for query, want := range map[string]bool{
+		"":         false,
+		"via=demo": false,
+		strings.Repeat("a=1&", MaxParams-1) + "via=demo": false,
+		strings.Repeat("a=1&", MaxParams) + "via=demo":   true,
+		strings.Repeat("a=1&", MaxParams):                false,
+		strings.Repeat("&", MaxParams) + "via=demo":      true,
+	} {
+		if got := HasMoreParams(query); got != want {
+			t.Errorf("%q: %v", query, got)
+		}
+		if found := testRules.Find(testTable, "default", "", "", query).Link != nil; strings.HasSuffix(query, "via=demo") && found == want {
+			t.Errorf("%q: its last parameter is looked at: %v", query, found)
+		}
+	}
+}
+
 func TestStrip(t *testing.T) {
 	names := []string{"via", "ref"}
 	tests := []struct{ query, want string }{
