@@ -64,8 +64,11 @@ func (e *Engine) Audit(ctx context.Context) (Audit, error) {
 			if errors.Is(err, journal.ErrNoOrigin) {
 				continue // it was finished and removed since it was listed
 			}
-			if err != nil {
-				return Audit{}, err
+			if err != nil { // it cannot be read, so nobody can say what it holds; the log says why
+				unread := AuditOrigin{Origin: name, Where: WhereJournal, Issued: booked[name].Cursor}.sum(booked[name])
+				unread.Balanced = false
+				add(unread)
+				continue
 			}
 			if row := booked[name]; state.Durable > 0 || row.Cursor > 0 {
 				add(onDisk(name, row, state))

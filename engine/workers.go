@@ -40,7 +40,7 @@ func (e *Engine) start(c Config) *workers {
 	w := &workers{config: c, cancel: cancel, engine: e, loading: make(chan struct{}, 1), tried: make(chan struct{})}
 	if c.Redis != nil {
 		options := *c.Redis
-		w.relay = relay.Open(&options, c.Logger)
+		w.relay = relay.Open(&options)
 	}
 	w.done.Go(func() { w.run(ctx) })
 	select { // so that a command which follows a start or a reload finds the ledger open

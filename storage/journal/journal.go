@@ -38,7 +38,7 @@ type Options struct {
 	// segments can be given back.
 	SegmentBytes int64
 
-	// Interval is the longest wait for a batch to fill while many records are coming in. Default 1 ms, at most 2 ms.
+	// Interval is the longest wait for a batch to fill while many records are coming in. Default 2 ms, and at most that.
 	Interval time.Duration
 
 	// QueueBytes bounds the records that wait for the disk. Default 4 MiB.
@@ -66,6 +66,7 @@ var (
 
 const (
 	firstSegment  = 4 << 20 // size of an origin's first segment, and of one made in haste
+	maxInterval   = 2 * time.Millisecond
 	retryInterval = time.Second
 )
 
@@ -141,10 +142,10 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxBytes, 1<<30)
 	setDefault(&o.SegmentBytes, 64<<20)
 	setDefault(&o.QueueBytes, 4<<20)
-	setDefault(&o.Interval, time.Millisecond)
+	setDefault(&o.Interval, maxInterval)
 	setDefault(&o.retry, retryInterval)
 	o.SegmentBytes = max(1, min(o.SegmentBytes, o.MaxBytes/4))
-	o.Interval = min(o.Interval, 2*time.Millisecond)
+	o.Interval = min(o.Interval, maxInterval)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// crowd is the size of a batch from which on the writer lingers for the next to fill: below it an fsync of its own is
-// sooner done than the wait.
+// crowd is the number of records in flight from which on the writer lingers for a batch to fill: below it an fsync of its
+// own is sooner done than the wait. Above it processors are short of time, and fewer fsyncs and wake-ups leave more of it.
 const crowd = 16
 
 // batch is a set of records that become durable with one fsync.
@@ -104,20 +104,20 @@ type tail struct {
 func (j *Journal) write() {
 	lingering := time.NewTimer(time.Hour)
 	defer lingering.Stop()
-	last := 0
+	inFlight := 0
 	for {
-		b, t := j.take(last, lingering)
+		b, t := j.take(inFlight, lingering)
 		if b == nil {
 			return
 		}
-		last = b.count
-		j.commit(b, t)
+		inFlight = j.commit(b, t)
 	}
 }
 
-// take waits for records and takes the batch that they filled. When the batch before was a crowd it lingers for one of
-// the same size: those who waited for that are about to come back. It returns nil when the journal is closed and empty.
-func (j *Journal) take(last int, lingering *time.Timer) (*batch, *tail) {
+// take waits for records and takes the batch that they filled. When as many as a crowd were in flight it lingers until all
+// are together: those who waited for the batch before are about to come back. It returns nil when the journal is closed and
+// empty.
+func (j *Journal) take(inFlight int, lingering *time.Timer) (*batch, *tail) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for j.open.count == 0 && !j.disown {
@@ -128,12 +128,12 @@ func (j *Journal) take(last int, lingering *time.Timer) (*batch, *tail) {
 		<-j.wake
 		j.mu.Lock()
 	}
-	if last >= crowd && j.open.count < last && j.refusal == nil {
+	if inFlight >= crowd && j.open.count < inFlight && j.refusal == nil {
 		select {
 		case <-j.wake: // an earlier wake-up
 		default:
 		}
-		j.target = last
+		j.target = inFlight
 		lingering.Reset(j.o.Interval)
 		j.mu.Unlock()
 		select {
@@ -148,8 +148,9 @@ func (j *Journal) take(last int, lingering *time.Timer) (*batch, *tail) {
 	return b, j.tail
 }
 
-// commit makes the batch durable and says so to those who wait for it.
-func (j *Journal) commit(b *batch, t *tail) {
+// commit makes the batch durable and says so to those who wait for it. It returns how many records were in flight: the
+// batch's, and those that came meanwhile.
+func (j *Journal) commit(b *batch, t *tail) (inFlight int) {
 	rest := b.frames
 	var err error
 	if j.disowned() {
@@ -176,8 +177,10 @@ func (j *Journal) commit(b *batch, t *tail) {
 	j.queued -= int64(len(rest))
 	j.idle = b.frames
 	b.frames, b.err = nil, err
+	inFlight = b.count + j.open.count
 	j.mu.Unlock()
 	close(b.done)
+	return inFlight
 }
 
 // persist writes frames behind the last and fsyncs them. A file that somebody has removed or cut meanwhile is no place

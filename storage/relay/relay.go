@@ -26,7 +26,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -53,16 +52,12 @@ func parkedKey(origin, name string) string { return parkedIndex(origin) + ":" + 
 // bounds each call; without one the client's timeouts do.
 type Relay struct {
 	client redis.UniversalClient
-	log    *slog.Logger
 }
 
 // Open returns a relay over Redis, one server, Sentinel or Cluster as the options say. It never dials: an absent Redis
 // shows in the first call. Where the options are silent: 1 s to dial, 3 s to read and write, no retries (a call whose
-// answer is lost is asked again by the protocol), one attempt to dial. The options are copied. A nil log discards.
-func Open(o *redis.UniversalOptions, log *slog.Logger) *Relay {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+// answer is lost is asked again by the protocol), one attempt to dial. The options are copied.
+func Open(o *redis.UniversalOptions) *Relay {
 	c := *o
 	c.ContextTimeoutEnabled = true
 	if c.MaxRetries == 0 {
@@ -84,7 +79,7 @@ func Open(o *redis.UniversalOptions, log *slog.Logger) *Relay {
 	if c.MaintNotificationsConfig == nil {
 		c.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	}
-	return &Relay{client: redis.NewUniversalClient(&c), log: log}
+	return &Relay{client: redis.NewUniversalClient(&c)}
 }
 
 // Close closes the connections.

@@ -15,7 +15,7 @@ import (
 )
 
 func TestCallRefusesEntriesOutOfSequence(t *testing.T) {
-	r := Open(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:1"}}, nil)
+	r := Open(&redis.UniversalOptions{Addrs: []string{"127.0.0.1:1"}})
 	defer r.Close()
 	at := func(seqs ...uint64) (entries []tracker.Entry) {
 		for _, s := range seqs {
@@ -44,7 +44,7 @@ func TestOpenDoesNotDialAndACallFailsSoon(t *testing.T) {
 	}
 	defer l.Close() // accepts, and says nothing
 	o := &redis.UniversalOptions{Addrs: []string{l.Addr().String()}}
-	r := Open(o, nil)
+	r := Open(o)
 	defer r.Close()
 	if o.MaxRetries != 0 || o.ContextTimeoutEnabled {
 		t.Error("the caller's options were changed")

@@ -259,7 +259,7 @@ func (m *machine) openRelay() (*relay.Relay, *line) {
 	l := &line{held: &m.held}
 	return relay.Open(&redis.UniversalOptions{
 		Addrs: []string{m.server.Addr}, Dialer: l.dial, WriteBufferSize: 1 << 20,
-	}, nil), l
+	}), l
 }
 
 // path is a new name in the run's folder.

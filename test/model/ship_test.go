@@ -33,7 +33,7 @@ func TestAFinishedOriginEndsQuietly(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r := relay.Open(servers.Redis(t).Options(), nil)
+	r := relay.Open(servers.Redis(t).Options())
 	t.Cleanup(func() { r.Close() })
 	if err := r.PublishCommit(t.Context(), origin, 1, 1); err != nil {
 		t.Fatal(err)
@@ -51,7 +51,7 @@ func TestAnOriginWithoutRecordsGoes(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "00000000000000000001.seg"), []byte("\x00\x00\x00\x09torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := relay.Open(servers.Redis(t).Options(), nil)
+	r := relay.Open(servers.Redis(t).Options())
 	t.Cleanup(func() { r.Close() })
 	shipped(t, open(t, dir), r)
 }

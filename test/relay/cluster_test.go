@@ -19,7 +19,7 @@ func TestCluster(t *testing.T) {
 	for _, node := range servers.RedisCluster(t, 2) {
 		addrs = append(addrs, node.Addr)
 	}
-	r := relay.Open(&redis.UniversalOptions{Addrs: addrs}, nil)
+	r := relay.Open(&redis.UniversalOptions{Addrs: addrs})
 	defer r.Close()
 	var names []string
 	var positions []relay.Position

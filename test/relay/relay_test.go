@@ -39,7 +39,7 @@ type fixture struct {
 func start(t *testing.T, args ...string) fixture {
 	t.Helper()
 	server := servers.Redis(t, args...)
-	r := relay.Open(server.Options(), nil)
+	r := relay.Open(server.Options())
 	t.Cleanup(func() { r.Close() })
 	return fixture{t, r, server.Client(), server}
 }
@@ -313,7 +313,7 @@ func TestAFrozenRedisIsGivenUpAtTheDeadline(t *testing.T) {
 func TestALostReplyAppendsNothingTwice(t *testing.T) {
 	server := servers.Redis(t)
 	proxy := servers.Proxy(t, server.Addr)
-	r := relay.Open(&redis.UniversalOptions{Addrs: []string{proxy.Addr}}, nil)
+	r := relay.Open(&redis.UniversalOptions{Addrs: []string{proxy.Addr}})
 	defer r.Close()
 	f := fixture{t, r, server.Client(), server}
 	chance := rand.New(rand.NewPCG(1, 2))

@@ -28,8 +28,8 @@ const (
 	maxConns       = 8
 	maxIdleConns   = 4
 	maxIdleTime    = 5 * time.Minute
-	maxLifetime    = 30 * time.Minute // after which a connection to a primary that has become a standby is over at the latest
-	connectTimeout = 5 * time.Second // unless the DSN has its own
+	maxLifetime    = 30 * time.Minute // so that connections leave a server that has become a standby
+	connectTimeout = 5 * time.Second  // unless the DSN has its own
 )
 
 // abandonedAfter is how long PostgreSQL keeps a transaction whose client says nothing, unless it has a limit already. Between
