@@ -17,6 +17,8 @@ const (
 	applyTime  = 30 * time.Second // of one transaction; a ledger's host may vanish without a word
 	passTime   = 30 * time.Second
 	lookEvery  = 100 * time.Millisecond // for records in the relay
+	applyPace  = 40 * time.Millisecond  // between transactions that keep up: fewer of them, and fewer fsyncs beside the journal's
+	applyFull  = 1_000                  // a batch from which on there is a backlog, and no pause
 
 	stepFailures = 3 // origins that fail before a step gives up
 )
@@ -65,6 +67,7 @@ type Applier struct {
 	cursors map[string]uint64 // as last seen; the ledger's row is asked in each transaction
 	settled map[string]uint64
 	failing map[string]bool // by part
+	most    int             // records in the last step's largest batch
 }
 
 // NewApplier returns an applier; Run starts it. retain is how far the ledger may fall back without loss.
@@ -91,25 +94,26 @@ func (a *Applier) Run(ctx context.Context) {
 			nextAdopt = now.Add(adoptEvery)
 			a.report("looking for streams", a.source.Adopt(ctx))
 		}
-		more, err := a.Step(ctx)
+		moved, err := a.Step(ctx)
 		a.report("applying", err)
-		if more && err == nil {
-			continue
+		switch {
+		case err != nil:
+			pause(ctx, time.Second) // whatever comes
+		case a.most >= applyFull:
+		case moved:
+			pause(ctx, applyPace)
+		default:
+			a.rest(ctx)
 		}
-		a.rest(ctx, err)
 	}
 }
 
-// rest waits until there may be something to do; after an error for a second, whatever comes.
-func (a *Applier) rest(ctx context.Context, err error) {
-	wait, wake := lookEvery, a.source.Wake()
-	if err != nil {
-		wait, wake = time.Second, nil
-	}
+// rest waits until there may be something to do.
+func (a *Applier) rest(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-	case <-wake:
-	case <-time.After(wait):
+	case <-a.source.Wake():
+	case <-time.After(lookEvery):
 	}
 }
 
@@ -126,9 +130,10 @@ func (a *Applier) report(part string, err error) {
 	applyUp.Set(boolGauge(len(a.failing) == 0))
 }
 
-// Step applies one batch of every origin that has one. It reports whether more may be waiting. An origin that fails does
+// Step applies one batch of every origin that has one. It reports whether any cursor moved, so that more may be waiting. An origin that fails does
 // not keep the others waiting, unless several do: then the ledger is away.
-func (a *Applier) Step(ctx context.Context) (more bool, err error) {
+func (a *Applier) Step(ctx context.Context) (moved bool, err error) {
+	a.most = 0
 	after, err := a.positions(ctx)
 	if err != nil || len(after) == 0 {
 		return false, err
@@ -136,8 +141,9 @@ func (a *Applier) Step(ctx context.Context) (more bool, err error) {
 	batches, first := a.source.Read(ctx, after)
 	failed := 0
 	for _, b := range batches {
-		moved, err := a.apply(ctx, b)
-		more = more || moved
+		a.most = max(a.most, len(b.Entries))
+		ahead, err := a.apply(ctx, b)
+		moved = moved || ahead
 		if err == nil {
 			continue
 		}
@@ -148,7 +154,7 @@ func (a *Applier) Step(ctx context.Context) (more bool, err error) {
 			break
 		}
 	}
-	return more, first
+	return moved, first
 }
 
 // positions says from where to read each origin: after the ledger's cursor, as it was last seen. That is only where to

@@ -21,6 +21,7 @@ const (
 	shipRetry     = 250 * time.Millisecond // after a call that failed
 	shipBytes     = 256 << 10              // records of one call
 	shipLeast     = 8 << 10                // of one call to a Redis that has little room
+	shipPace      = 5 * time.Millisecond   // between steps, so that a call under load carries hundreds of records
 	shipCalls     = 16                     // calls for one origin before the others have their turn
 	strangerID    = 1_000_000_000_000      // an id that only an XADD * makes (E4)
 )
@@ -76,12 +77,20 @@ func (s *Shipper) Run(ctx context.Context) {
 		}
 		err := s.Step(ctx)
 		s.report(err)
-		if err != nil { // not with every batch of the journal
-			select {
-			case <-ctx.Done():
-			case <-time.After(shipRetry):
-			}
+		switch {
+		case err != nil:
+			pause(ctx, shipRetry) // not with every batch of the journal
+		case len(s.again) == 0:
+			pause(ctx, shipPace)
 		}
+	}
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
