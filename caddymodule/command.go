@@ -68,7 +68,7 @@ func group(name, short string) *cobra.Command {
 }
 
 func linkAddCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "add CODE", Short: "Adds a link, live at once", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "add CODE", Short: "Adds a link, live at once", Args: oneCode}
 	affiliate := cmd.Flags().String("affiliate", "", "The affiliate's name (default: the code)")
 	to := cmd.Flags().String("to", "", "URL or path that the link's redirect goes to (default: /)")
 	subdomain := cmd.Flags().String("subdomain", "", "Host label that is a link by itself")
@@ -91,7 +91,7 @@ func linkListCommand() *cobra.Command {
 // linkActiveCommand is "disable" or "enable", which is also the last part of the route.
 func linkActiveCommand(verb string) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " CODE", Short: strings.ToUpper(verb[:1]) + verb[1:] + "s a link, at once here and within seconds elsewhere", Args: cobra.ExactArgs(1),
+		Use: verb + " CODE", Short: strings.ToUpper(verb[:1]) + verb[1:] + "s a link, at once here and within seconds elsewhere", Args: oneCode,
 		RunE: run(func(c client, args []string) error {
 			return c.printLink(verb+"d", http.MethodPost, "/affiliate/links/"+url.PathEscape(args[0])+"/"+verb, nil)
 		}),
@@ -223,4 +223,12 @@ func (c client) explain(err error) error {
 		return fmt.Errorf("the Caddy at %s does not have the affiliate plugin", c.address)
 	}
 	return fmt.Errorf("the Caddy at %s answers with status %s", c.address, printable(status))
+}
+
+// oneCode is the check of a command that takes a link's code and nothing else.
+func oneCode(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("give one CODE: %s", cmd.UseLine())
+	}
+	return nil
 }

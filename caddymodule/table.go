@@ -46,13 +46,16 @@ func (t *table) row(values ...any) error {
 }
 
 // printable makes text fit for a terminal. Visitors choose some of it, so nothing may move the cursor or turn the writing
-// direction: what does not print becomes U+FFFD.
+// direction: white space becomes a space, and what else does not print U+FFFD.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
+		switch {
+		case unicode.IsPrint(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
 		}
-		return r
+		return unicode.ReplacementChar
 	}, s)
 }
 

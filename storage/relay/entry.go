@@ -38,8 +38,8 @@ func (e *encoder) add(entry tracker.Entry) {
 	e.args = append(e.args, fieldVersion, version(entry.Payload),
 		fieldChecksum, fmt.Sprintf("%08x", tracker.Checksum(e.origin, entry.Seq, entry.Payload)))
 	if record, ok := e.flat(entry.Payload); ok {
-		for i := range record.Fields {
-			e.args = append(e.args, fieldArgs[record.Fields[i].Name], record.Fields[i].Value)
+		for i := range record.Fields { // a pointer is an argument without another allocation
+			e.args = append(e.args, fieldArgs[record.Fields[i].Name], &record.Fields[i].Value)
 		}
 	} else {
 		e.args = append(e.args, fieldRaw, entry.Payload)

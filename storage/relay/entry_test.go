@@ -22,6 +22,8 @@ func sent(t testing.TB, e tracker.Entry) []string {
 		switch v := arg.(type) {
 		case string:
 			fields = append(fields, v)
+		case *string:
+			fields = append(fields, *v)
 		case []byte:
 			fields = append(fields, string(v))
 		default:
