@@ -113,7 +113,7 @@ func TestCommandErrors(t *testing.T) {
 		{"link add ok --to javascript:alert(1)", "a destination is an http or https URL with a host, or a path that starts with one /"},
 		{"link disable nobody", `link "nobody" in network "default": not found`},
 		{"link disable a/b", "a code is 1 to 64 of A-Z a-z 0-9 _ -"},
-		{"link add", "give one CODE: caddy affiliate link add CODE"},
+		{"link add", "give one CODE: caddy affiliate link add CODE [flags]"},
 		{"link frobnicate", `unknown command "frobnicate" for "caddy affiliate link"`},
 		{"frobnicate", `unknown command "frobnicate" for "caddy affiliate"`},
 		{"session list --limit -1", `limit is a number from 0 (all), not "-1"`},
