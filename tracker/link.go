@@ -27,6 +27,12 @@ type Link struct {
 	DeepLinkHosts []string      `json:"deep_link_hosts,omitempty"` // hosts that a deep-link parameter may name
 	Window        time.Duration `json:"window"`                    // how long a click earns; 0: DefaultWindow
 	Active        bool          `json:"active"`                    // disabled links are recorded as inactive_link
+	ExpiresAt     time.Time     `json:"expires_at,omitzero"`       // from then on it is as if disabled; zero: never
+}
+
+// Live reports whether clicks on the link earn at that time: it is active and has not expired.
+func (l *Link) Live(now time.Time) bool {
+	return l.Active && (l.ExpiresAt.IsZero() || now.Before(l.ExpiresAt))
 }
 
 // ErrCode is returned for a code that no link may have.

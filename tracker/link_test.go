@@ -1,10 +1,12 @@
 package tracker
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCheckCode(t *testing.T) {
@@ -71,5 +73,36 @@ func TestLinkTable(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { testTable.Lookup("default", "ANNA_B-1") }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestLinkIsLiveUntilItExpires(t *testing.T) {
+	expiry := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		link Link
+		at   time.Time
+		live bool
+	}{
+		{Link{Active: true}, expiry, true},
+		{Link{}, expiry, false},
+		{Link{Active: true, ExpiresAt: expiry}, expiry.Add(-1), true},
+		{Link{Active: true, ExpiresAt: expiry}, expiry, false},
+		{Link{ExpiresAt: expiry}, expiry.Add(-1), false},
+	} {
+		if got := c.link.Live(c.at); got != c.live {
+			t.Errorf("%+v is live at %v: %v", c.link, c.at, got)
+		}
+	}
+}
+
+// Snapshots and relays may have links that an earlier version wrote, and an earlier version may read ours.
+func TestLinkWithoutExpiryIsSpelledAsBefore(t *testing.T) {
+	const before = `{"id":1,"network":"default","code":"demo","affiliate":"Ann","window":0,"active":true}`
+	var link Link
+	if err := json.Unmarshal([]byte(before), &link); err != nil || !link.Live(time.Now()) {
+		t.Fatalf("read it is %+v, %v", link, err)
+	}
+	if text, err := json.Marshal(link); err != nil || string(text) != before {
+		t.Errorf("written it is %s, %v", text, err)
 	}
 }

@@ -13,6 +13,10 @@ const MaxDestination = 2048
 // HandoffParam is the parameter that hands a session to a host which the cookie does not cover.
 const HandoffParam = "aff_click"
 
+// HandoffCounted is the value of HandoffParam that names no session: it says that a redirect of ours has counted the click,
+// of a visitor without consent.
+const HandoffCounted = "counted"
+
 // SessionMacro in a destination is replaced by the session's id.
 const SessionMacro = "{session_id}"
 
@@ -96,6 +100,7 @@ type Redirect struct {
 	Handoff      bool      // append HandoffParam, if there is a session
 	HandoffToken string    // its value, of unreserved characters; empty: the session's id
 	DeepLink     string    // name of the parameter that may replace the destination where Link.DeepLinkHosts allows; empty: none
+	Again        string    // name of a parameter that is to name the link on the page that it leads to, with HandoffCounted; empty: none
 }
 
 // Host is the host, with its port, that Location goes to; the empty string for a path of the asking host and for a
@@ -178,11 +183,14 @@ func (r Redirect) merge(target, query string) string {
 	_, own, hasQuery := strings.Cut(target, "?")
 	named := paramNames(own)
 	handoff := r.handoff()
-	if named[HandoffParam] {
+	if named[HandoffParam] || r.Again != "" && named[r.Again] {
 		handoff = ""
 	}
-	if handoff != "" {
-		query = Strip(query, []string{HandoffParam}) // a visitor's own would stand in for ours
+	if handoff != "" { // a visitor's own would stand in for ours
+		query = Strip(query, []string{HandoffParam})
+		if r.Again != "" {
+			query = Strip(query, []string{r.Again})
+		}
 	}
 	separator := "?"
 	if hasQuery {
@@ -203,9 +211,12 @@ func (r Redirect) merge(target, query string) string {
 	return target
 }
 
-// handoff is the parameter that hands the session over, or the empty string.
+// handoff is what we add ourselves: the parameter that hands the session over, those that name the link again, or the empty
+// string.
 func (r Redirect) handoff() string {
 	switch {
+	case r.Again != "":
+		return r.Again + "=" + r.Link.Code + "&" + HandoffParam + "=" + HandoffCounted
 	case !r.Handoff || r.Session.IsZero():
 		return ""
 	case r.HandoffToken != "":

@@ -19,8 +19,9 @@ type Kind string
 
 // The kinds of record.
 const (
-	KindClick Kind = "click" // a session
-	KindLost  Kind = "lost"  // a tombstone: the numbers From … its own can no longer be read
+	KindClick      Kind = "click"      // a session
+	KindConversion Kind = "conversion" // a conversion that came by the edge
+	KindLost       Kind = "lost"       // a tombstone: the numbers From … its own can no longer be read
 )
 
 // FieldName numbers a field of a record. Numbers are given once and never reused: they are on disks.
@@ -44,12 +45,37 @@ const (
 	FieldParam     FieldName = 14
 	FieldFrom      FieldName = 15
 	FieldReason    FieldName = 16
+
+	// Of conversions.
+	FieldSource        FieldName = 17
+	FieldType          FieldName = 18
+	FieldExternalID    FieldName = 19
+	FieldAmount        FieldName = 20
+	FieldCurrency      FieldName = 21
+	FieldStatus        FieldName = 22
+	FieldCoupon        FieldName = 23
+	FieldCustomer      FieldName = 24
+	FieldCustomerBrand FieldName = 25
+	FieldLeadName      FieldName = 26
+	FieldCommissions   FieldName = 27
+	FieldMetaData      FieldName = 28
+	FieldFirstTouch    FieldName = 29
+	FieldLastTouch     FieldName = 30
+	FieldConsent       FieldName = 31
+
+	FieldShare  FieldName = 32 // of clicks: "no" if nothing of it may be forwarded
+	FieldErased FieldName = 33 // what EraseRecord leaves of a field
 )
 
 var fieldNames = [...]string{
 	FieldKind: "kind", FieldID: "id", FieldNetwork: "network", FieldCode: "code", FieldTime: "time", FieldClass: "class",
 	FieldVisitor: "visitor_id", FieldIP: "ip", FieldUserAgent: "user_agent", FieldHost: "host", FieldRoute: "route",
 	FieldQuery: "query", FieldReferrer: "referrer", FieldParam: "param", FieldFrom: "from", FieldReason: "reason",
+	FieldSource: "source", FieldType: "type", FieldExternalID: "external_id", FieldAmount: "amount",
+	FieldCurrency: "currency", FieldStatus: "status", FieldCoupon: "coupon", FieldCustomer: "customer_external_id",
+	FieldCustomerBrand: "customer_brand", FieldLeadName: "name", FieldCommissions: "commissions", FieldMetaData: "meta_data",
+	FieldFirstTouch: "first_touch", FieldLastTouch: "last_touch", FieldConsent: "consent",
+	FieldShare: "share", FieldErased: "erased",
 }
 
 // String returns the field's public name, or f<number> for one that this version does not know.

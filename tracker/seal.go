@@ -38,8 +38,9 @@ type Sealer struct {
 }
 
 type tokenKey struct {
-	id   string // in the token's text, derived from the secret
-	aead cipher.AEAD
+	id      string // in the token's text, derived from the secret
+	aead    cipher.AEAD
+	address []byte // the key of HashIP
 }
 
 // The purposes of a sealed text, in its additional data, so that none can stand in for another.
@@ -87,8 +88,12 @@ func newTokenKey(secret string) (tokenKey, error) {
 	if err != nil {
 		return tokenKey{}, err
 	}
+	address, err := derive("caddy-affiliate address key v1", sha256.Size)
+	if err != nil {
+		return tokenKey{}, err
+	}
 	aead, err := chacha20poly1305.NewX(key)
-	return tokenKey{id: base64.RawURLEncoding.EncodeToString(id), aead: aead}, err
+	return tokenKey{id: base64.RawURLEncoding.EncodeToString(id), aead: aead, address: address}, err
 }
 
 // Seal returns the token as v1.<key id>.<base64url>: XChaCha20-Poly1305 under a random nonce, with purpose and network in

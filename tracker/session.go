@@ -22,7 +22,11 @@ type Session struct {
 	Query     string // the raw query, likewise, in its own order
 	Referrer  string // likewise
 	Param     string // what named the code: a parameter's name, "path" or "subdomain"
+	NoShare   bool   // the visitor does not want it to be shared: it is forwarded to nobody
 }
+
+// shareNo is the value of FieldShare for NoShare.
+const shareNo = "no"
 
 // AppendRecord appends the encoded record of the session to dst.
 func (s *Session) AppendRecord(dst []byte) []byte {
@@ -45,7 +49,11 @@ func (s *Session) AppendRecord(dst []byte) []byte {
 	dst = appendSet(dst, FieldRoute, s.Route)
 	dst = appendSet(dst, FieldQuery, s.Query)
 	dst = appendSet(dst, FieldReferrer, s.Referrer)
-	return appendSet(dst, FieldParam, s.Param)
+	dst = appendSet(dst, FieldParam, s.Param)
+	if s.NoShare {
+		dst = appendField(dst, FieldShare, shareNo)
+	}
+	return dst
 }
 
 // Session reads a record of kind click.
@@ -71,6 +79,7 @@ func (r Record) Session() (Session, error) {
 		Query:     r.Get(FieldQuery),
 		Referrer:  r.Get(FieldReferrer),
 		Param:     r.Get(FieldParam),
+		NoShare:   r.Get(FieldShare) == shareNo,
 	}
 	if v := r.Get(FieldVisitor); v != "" {
 		if s.Visitor, err = ParseVisitorID(v); err != nil {
