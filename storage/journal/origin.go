@@ -15,11 +15,12 @@ type origin struct {
 	release func(int64)     // takes note of disk space given back
 	stop    <-chan struct{} // closed when the journal closes: scans give up
 
-	reading sync.Mutex // held while segments are read, scanned or removed; guards listed, synced, loaded and place
-	listed  bool
-	loaded  bool
-	synced  bool
-	place   place // where the last Read ended
+	reading  sync.Mutex // held while segments are read, scanned, scrubbed or removed; guards the fields below it
+	listed   bool
+	loaded   bool
+	synced   bool
+	place    place // where the last Read ended
+	scrubbed place // where the last step of Scrub ended
 
 	mu            sync.Mutex // guards what follows, for moments only: the writer needs it
 	own           bool       // begun by this process

@@ -132,7 +132,7 @@ func (o *origin) rescan(seg *segment) error {
 		return err
 	}
 	o.log.Error("the journal's disk has damaged a segment", "path", seg.path)
-	o.place = place{}
+	o.place, o.scrubbed = place{}, place{}
 	o.replace(seg, found.runs, end, last)
 	return nil
 }

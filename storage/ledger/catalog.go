@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -15,15 +16,17 @@ import (
 // lock makes changes follow one another, so numbers can be given by counting and uniqueness can be checked by looking.
 type catalog struct {
 	tx      *sql.Tx
+	insert  func(ctx context.Context, tx *sql.Tx, r Rows) (int64, error)
 	now     time.Time
 	version int64
 	changed bool
+	highest map[string]int64 // the highest number of a table that has been asked for
 }
 
 // change runs do on the catalog in one transaction. The version moves if do has changed anything.
 func (l *Ledger) change(ctx context.Context, do func(c *catalog) error) error {
 	return l.write(ctx, func(tx *sql.Tx) error {
-		c, err := openCatalog(ctx, tx, l.now())
+		c, err := l.openCatalog(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -34,11 +37,11 @@ func (l *Ledger) change(ctx context.Context, do func(c *catalog) error) error {
 	})
 }
 
-func openCatalog(ctx context.Context, tx *sql.Tx, now time.Time) (*catalog, error) {
-	c := &catalog{tx: tx, now: now}
+func (l *Ledger) openCatalog(ctx context.Context, tx *sql.Tx) (*catalog, error) {
+	c := &catalog{tx: tx, insert: l.db.Insert, now: l.now(), highest: map[string]int64{}}
 	err := tx.QueryRowContext(ctx, `UPDATE meta SET link_version = link_version RETURNING link_version`).Scan(&c.version)
 	if err != nil {
-		return nil, fmt.Errorf("locking the links: %w", err)
+		return nil, fmt.Errorf("locking the catalog: %w", err)
 	}
 	return c, nil
 }
@@ -64,114 +67,202 @@ func (c *catalog) exec(ctx context.Context, what, query string, args ...any) err
 	return nil
 }
 
-// one returns the only link of the query, or ErrNotFound.
-func (c *catalog) one(ctx context.Context, where string, args ...any) (storedLink, error) {
-	links, err := readLinks(ctx, c.tx, selectLinks+where, args...)
-	if err != nil {
-		return storedLink{}, err
-	}
-	if len(links) == 0 {
-		return storedLink{}, ErrNotFound
-	}
-	return links[0], nil
-}
-
-func (c *catalog) link(ctx context.Context, network, code string) (storedLink, error) {
-	return c.one(ctx, ` WHERE l.network = $1 AND l.code_key = $2`, network, tracker.CodeKey(code))
-}
-
-func (c *catalog) subdomain(ctx context.Context, network, label string) (storedLink, error) {
-	return c.one(ctx, ` WHERE l.network = $1 AND l.subdomain = $2 AND l.subdomain <> ''`, network, label)
-}
-
 // network makes the network if it is missing.
 func (c *catalog) network(ctx context.Context, name string) error {
-	_, err := c.tx.ExecContext(ctx, `INSERT INTO network (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`,
-		name, millis(c.now))
+	return makeNetwork(ctx, c.tx, name, c.now)
+}
+
+func makeNetwork(ctx context.Context, tx *sql.Tx, name string, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO network (name, created_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`,
+		name, millis(now))
 	if err != nil {
-		return fmt.Errorf("adding network %q: %w", name, err)
+		return fmt.Errorf("adding the network: %w", err)
 	}
 	return nil
 }
 
-// named returns the number of an affiliate or a campaign, which it makes if it is missing.
-func (c *catalog) named(ctx context.Context, table, network, name string) (int64, error) {
-	_, err := c.tx.ExecContext(ctx, `INSERT INTO `+table+` (id, network, name, created_at)
-		SELECT coalesce(max(id), 0) + 1, $1, $2, $3 FROM `+table+` WHERE true
-		ON CONFLICT (network, name) DO NOTHING`, network, name, millis(c.now))
-	if err != nil {
-		return 0, fmt.Errorf("adding %s %q: %w", table, name, err)
-	}
-	var id int64
-	err = c.tx.QueryRowContext(ctx, `SELECT id FROM `+table+` WHERE network = $1 AND name = $2`, network, name).Scan(&id)
-	if err != nil {
-		return 0, fmt.Errorf("finding %s %q: %w", table, name, err)
-	}
-	return id, nil
+// kind is one of the catalog's tables. Its rows have, besides columns, id, network, created_at and updated_at.
+type kind struct {
+	table   string
+	columns []string
 }
 
-// put stores what n says, as a new link or in the place of old (whose ID is 0 if there is none). A link that was only a
-// session's becomes active; the operator's switch of any other old link stays as it is.
-func (c *catalog) put(ctx context.Context, n NewLink, old storedLink, active bool) error {
-	if err := c.network(ctx, n.Network); err != nil {
-		return err
-	}
-	affiliate, err := c.named(ctx, "affiliate", n.Network, n.Affiliate)
-	if err != nil {
-		return err
-	}
-	campaign, err := c.named(ctx, "campaign", n.Network, n.Campaign)
-	if err != nil {
-		return err
-	}
-	next := old
-	next.Network, next.Code, next.Source = n.Network, n.Code, n.Source
-	next.Affiliate, next.AffiliateID = n.Affiliate, affiliate
-	next.Campaign, next.CampaignID = n.Campaign, campaign
-	next.Subdomain, next.Destination, next.DeepLinkHosts = n.Subdomain, n.Destination, n.DeepLinkHosts
-	next.Window, next.gone = n.Window.Truncate(time.Millisecond), false
-	if old.ID == 0 || old.Source == SourceSession {
-		next.active = active
-	}
-	if old.ID == 0 {
-		return c.insert(ctx, next)
-	}
-	return c.update(ctx, old, next)
+// namedKind is a kind whose rows can be made from a name alone.
+type namedKind struct {
+	kind
+	names lookup
+	bare  func(name string) []any // the columns of such a row
 }
 
-func (c *catalog) insert(ctx context.Context, s storedLink) error {
-	return c.exec(ctx, "adding link "+s.Code, `INSERT INTO link (id, network, code, code_key, affiliate_id, campaign_id, subdomain,
-		destination, deep_link_hosts, window_ms, active, gone, source, created_at)
-		SELECT coalesce(max(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM link`,
-		s.Network, s.Code, tracker.CodeKey(s.Code), s.AffiliateID, s.CampaignID, s.Subdomain, s.Destination,
-		array(s.DeepLinkHosts), s.Window.Milliseconds(), s.active, s.gone, s.Source, millis(c.now))
+// numbers reserves n numbers of the table and returns the first.
+func (c *catalog) numbers(ctx context.Context, table string, n int) (int64, error) {
+	highest, known := c.highest[table]
+	if !known {
+		if err := c.tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM `+table).Scan(&highest); err != nil {
+			return 0, fmt.Errorf("numbering in %s: %w", table, err)
+		}
+	}
+	c.highest[table] = highest + int64(n)
+	return highest + 1, nil
 }
 
-// update stores next in the place of old, if they differ.
-func (c *catalog) update(ctx context.Context, old, next storedLink) error {
-	if next.same(old) {
+// addChunk is how many rows are added by one statement, and between two reports of progress.
+const addChunk = 100
+
+// add inserts n rows, of which row returns the values of the kind's columns, under numbers that follow one another. It
+// returns the first, and calls progress with how many are there.
+func (c *catalog) add(
+	ctx context.Context, k kind, network string, n int, row func(i int) []any, progress func(done int),
+) (first int64, err error) {
+	if first, err = c.numbers(ctx, k.table, n); err != nil {
+		return 0, err
+	}
+	columns := append([]string{"id", "network", "created_at", "updated_at"}, k.columns...)
+	for from := 0; from < n; from += addChunk {
+		rows := make([][]any, min(addChunk, n-from))
+		for i := range rows {
+			rows[i] = append([]any{first + int64(from+i), network, millis(c.now), millis(c.now)}, row(from+i)...)
+		}
+		if err := c.insertRows(ctx, byColumn(k.table, "id", columns, rows)); err != nil {
+			return 0, err
+		}
+		progress(from + len(rows))
+	}
+	return first, nil
+}
+
+// addOne inserts one row and returns its number.
+func (c *catalog) addOne(ctx context.Context, k kind, network string, values []any) (int64, error) {
+	return c.add(ctx, k, network, 1, func(int) []any { return values }, quiet)
+}
+
+// quiet is for work whose progress nobody follows.
+func quiet(int) {}
+
+func (c *catalog) insertRows(ctx context.Context, rows Rows) error {
+	added, err := c.insert(ctx, c.tx, rows)
+	if err == nil && int(added) != rows.Len {
+		err = fmt.Errorf("%d of %d rows were there already", rows.Len-int(added), rows.Len)
+	}
+	if err != nil {
+		return fmt.Errorf("adding to %s: %w", rows.Table, err)
+	}
+	c.changed = true
+	return nil
+}
+
+// byColumn turns rows of values (string, int64, bool) into a batch.
+func byColumn(table, key string, columns []string, rows [][]any) Rows {
+	batch := Rows{Table: table, Key: key, Columns: make([]Column, len(columns)), Len: len(rows)}
+	for i := range columns {
+		column := &batch.Columns[i]
+		column.Name = columns[i]
+		for _, row := range rows {
+			switch v := row[i].(type) {
+			case string:
+				column.Text = append(column.Text, v)
+			case int64:
+				column.Int = append(column.Int, v)
+			case bool:
+				column.Truth = append(column.Truth, v)
+			}
+		}
+	}
+	return batch
+}
+
+// update stores next in the place of old, both the values of the kind's columns, if they differ.
+func (c *catalog) update(ctx context.Context, k kind, id int64, old, next []any) error {
+	if slices.Equal(old, next) {
 		return nil
 	}
-	return c.exec(ctx, "changing link "+old.Code, `UPDATE link SET code = $2, affiliate_id = $3, campaign_id = $4, subdomain = $5,
-		destination = $6, deep_link_hosts = $7, window_ms = $8, active = $9, gone = $10, source = $11 WHERE id = $1`,
-		old.ID, next.Code, next.AffiliateID, next.CampaignID, next.Subdomain, next.Destination,
-		array(next.DeepLinkHosts), next.Window.Milliseconds(), next.active, next.gone, next.Source)
+	var set strings.Builder
+	for i, column := range k.columns {
+		fmt.Fprintf(&set, "%s = $%d, ", column, i+3)
+	}
+	return c.exec(ctx, "changing "+k.table, `UPDATE `+k.table+` SET `+set.String()+`updated_at = $2 WHERE id = $1`,
+		append([]any{id, millis(c.now)}, next...)...)
 }
 
-func (s storedLink) same(o storedLink) bool {
-	return s.Code == o.Code && s.AffiliateID == o.AffiliateID && s.CampaignID == o.CampaignID &&
-		s.Subdomain == o.Subdomain && s.Destination == o.Destination && slices.Equal(s.DeepLinkHosts, o.DeepLinkHosts) &&
-		s.Window == o.Window && s.active == o.active && s.gone == o.gone && s.Source == o.Source
+// named returns the numbers of a network's rows by their names, and makes those that are missing.
+func (c *catalog) named(ctx context.Context, k namedKind, network string, names ...string) (map[string]int64, error) {
+	found, err := k.names.find(ctx, c.tx, network, names)
+	if err != nil {
+		return nil, err
+	}
+	var missing []string
+	for _, name := range names {
+		if _, known := found[name]; !known {
+			found[name] = 0
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	if err := c.network(ctx, network); err != nil {
+		return nil, err
+	}
+	first, err := c.add(ctx, k.kind, network, len(missing), func(i int) []any { return k.bare(missing[i]) }, quiet)
+	for i, name := range missing {
+		found[name] = first + int64(i)
+	}
+	return found, err
+}
+
+// has reports whether the network has that number in the table.
+func (c *catalog) has(ctx context.Context, table, network string, id int64) (bool, error) {
+	var there bool
+	err := c.tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM `+table+` WHERE network = $1 AND id = $2)`, network, id).
+		Scan(&there)
+	if err != nil {
+		return false, fmt.Errorf("looking into %s: %w", table, err)
+	}
+	return there, nil
+}
+
+// free returns ErrExists, with the field's name, if another row than id has the value.
+func (c *catalog) free(ctx context.Context, values lookup, network, field, value string, id int64) error {
+	found, err := values.find(ctx, c.tx, network, []string{value})
+	if err != nil {
+		return err
+	}
+	if holder := found[value]; holder != 0 && holder != id {
+		return fmt.Errorf("%s %w", field, ErrExists)
+	}
+	return nil
+}
+
+// remove deletes a row that nothing names in the column.
+func (c *catalog) remove(ctx context.Context, table, column, network string, id int64) error {
+	there, err := c.has(ctx, table, network, id)
+	if err != nil {
+		return err
+	}
+	if !there {
+		return ErrNotFound
+	}
+	for _, user := range []string{"link", "coupon", "conversion", "customer"} {
+		var used bool
+		query := `SELECT EXISTS (SELECT 1 FROM ` + user + ` WHERE network = $1 AND ` + column + ` = $2)`
+		if err := c.tx.QueryRowContext(ctx, query, network, id).Scan(&used); err != nil {
+			return fmt.Errorf("looking into %s: %w", user, err)
+		}
+		if used {
+			return tracker.ErrInUse
+		}
+	}
+	return c.exec(ctx, "deleting from "+table, `DELETE FROM `+table+` WHERE network = $1 AND id = $2`, network, id)
 }
 
 // array is the JSON text of a list.
-func array(list []string) string {
+func array[T any](list []T) string {
 	if len(list) == 0 {
 		return "[]"
 	}
 	text, err := json.Marshal(list)
 	if err != nil {
-		panic(err) // a list of strings always has a JSON form
+		panic(err) // what the catalog keeps always has a JSON form
 	}
 	return string(text)
 }

@@ -97,7 +97,7 @@ func (s *configSync) retire(ctx context.Context, left []LinkID) error {
 		}
 		next := old
 		next.gone = true
-		if err := s.update(ctx, old, next); err != nil {
+		if err := s.updateLink(ctx, old, next); err != nil {
 			return err
 		}
 	}
@@ -118,7 +118,19 @@ func (s *configSync) upsert(ctx context.Context, n NewLink) error {
 	if err := s.claimSubdomain(ctx, n); err != nil {
 		return err
 	}
-	return s.put(ctx, n, old, true)
+	f, err := s.fields(ctx, n)
+	if err != nil {
+		return err
+	}
+	next := made(n.Network, SourceConfig, f)
+	if old.ID == 0 {
+		_, err := s.addOne(ctx, linkKind, n.Network, next.values())
+		return err
+	}
+	next.active = old.active || old.Source == SourceSession
+	next.ContactName, next.ContactEmail, next.Organisation = old.ContactName, old.ContactEmail, old.Organisation
+	next.TrainingStatus, next.IsBusiness = old.TrainingStatus, old.IsBusiness
+	return s.updateLink(ctx, old, next)
 }
 
 // claimSubdomain takes the subdomain of n from another link that has it.
@@ -126,17 +138,18 @@ func (s *configSync) claimSubdomain(ctx context.Context, n NewLink) error {
 	if n.Subdomain == "" {
 		return nil
 	}
-	holder, err := s.subdomain(ctx, n.Network, n.Subdomain)
-	if errors.Is(err, ErrNotFound) || tracker.CodeKey(holder.Code) == tracker.CodeKey(n.Code) {
-		return nil
-	}
-	if err != nil {
+	found, err := linkSubdomains.find(ctx, s.tx, n.Network, []string{n.Subdomain})
+	if err != nil || found[n.Subdomain] == 0 {
 		return err
 	}
-	if holder.Active && !s.listed[LinkID{holder.Network, holder.Code}.key()] {
+	holder, err := s.linkByID(ctx, n.Network, found[n.Subdomain])
+	if err != nil || tracker.CodeKey(holder.Code) == tracker.CodeKey(n.Code) {
+		return err
+	}
+	if holder.Enabled && !s.listed[LinkID{holder.Network, holder.Code}.key()] {
 		s.warn("subdomain %s goes from link %s to the configuration's link %s", n.Subdomain, holder.Code, n.Code)
 	}
 	next := holder
 	next.Subdomain = ""
-	return s.update(ctx, holder, next)
+	return s.updateLink(ctx, holder, next)
 }

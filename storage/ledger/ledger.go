@@ -13,16 +13,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/pressly/goose/v3"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// Errors of the ledger's methods.
+// Errors of the ledger's methods: those of package tracker, under the names that callers of links know.
 var (
-	ErrExists   = errors.New("exists already")
-	ErrNotFound = errors.New("not found")
+	ErrExists   = tracker.ErrExists
+	ErrNotFound = tracker.ErrNotFound
 )
 
 //go:embed migrations/*.sql
@@ -41,12 +44,24 @@ type Database struct {
 	Dialect   goose.Dialect
 	Migration []goose.ProviderOption // how several processes are kept from migrating at once
 
-	// Insert adds rows to a table and returns how many were new. A row whose primary key is there already is left alone.
+	// Insert adds rows to a table and returns how many were new, or changed what was there, see Rows.Conflict.
 	Insert func(ctx context.Context, tx *sql.Tx, r Rows) (int64, error)
+	// Values returns the batch as a table of that name, to stand after FROM, and what it binds: the first parameters.
+	Values func(r Rows) (table string, args []any)
 	// Refused reports whether err says that the database refuses the values themselves, now and for ever (protocol R9).
 	Refused func(err error) bool
 	// Busy reports whether a transaction could not begin because of another writer. Nil: writers wait for each other as they go.
 	Busy func(err error) bool
+	// Hint is what in FROM has a table read by that index. Nil: the engine knows from statistics which index is best.
+	Hint func(index string) string
+	// Clash reports whether the database ended a transaction because it and another stood in each other's way, so that the
+	// same one may pass when it is tried again. Nil: that does not happen.
+	Clash func(err error) bool
+	// Exclude waits until no other transaction that has written to the table is under way, and keeps others from writing to it
+	// until tx ends. Nil: whoever writes is alone.
+	Exclude func(ctx context.Context, tx *sql.Tx, table string) error
+	// Purge takes out of the database's files what committed changes have left of the old rows. Nil: the engine does so itself.
+	Purge func(ctx context.Context) error
 	// Commit commits, and fails when it is not certain that the commit will last (protocol L4). Nil: tx.Commit.
 	Commit func(conn *sql.Conn, tx *sql.Tx) error
 
@@ -56,15 +71,18 @@ type Database struct {
 // Ledger is an open ledger. All methods may be called from several goroutines, and several ledgers, in any number of
 // processes, may be open on one database.
 type Ledger struct {
-	db   Database
-	id   string
-	now  func() time.Time
-	tick ticker
+	db    Database
+	id    string
+	clock atomic.Pointer[func() time.Time]
+	terms atomic.Pointer[tracker.Terms]
+	tick  ticker
 }
 
 // New brings the schema of db up to date and returns the ledger in it. It takes db over: when New fails, db is closed.
 func New(ctx context.Context, db Database) (*Ledger, error) {
-	l := &Ledger{db: db, now: time.Now}
+	l := &Ledger{db: db}
+	l.SetClock(time.Now)
+	l.UseTerms(tracker.Terms{})
 	if err := l.prepare(ctx); err != nil {
 		l.Close()
 		return nil, err

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,7 +12,7 @@ import (
 
 // The sources of a link: who made it.
 const (
-	SourceAPI     = "api"     // an operator, by the admin API or the command line; the default of NewLink
+	SourceAPI     = "api"     // an operator, by the API or the command line; the default of NewLink
 	SourceConfig  = "config"  // the Caddyfile
 	SourceSession = "session" // a session named it and the ledger did not know it; always disabled
 )
@@ -22,7 +20,7 @@ const (
 // DefaultCampaign is the campaign of links that name none.
 const DefaultCampaign = "default"
 
-// Link is a link as the ledger keeps it.
+// Link is a link as the edges have it, with where it came from.
 type Link struct {
 	tracker.Link
 	AffiliateID int64     `json:"affiliate_id"`
@@ -32,18 +30,26 @@ type Link struct {
 	CreatedAt   time.Time `json:"created_at"`
 }
 
-// NewLink is what is known of a link before the ledger has given it a number. Destination and subdomain must have been
-// checked.
+// NewLink is what is known of a link before the ledger has given it a number. AddLink and SyncConfigLinks take destination,
+// subdomain and hosts as they are: they must have been checked.
 type NewLink struct {
 	Network       string        // default: tracker.DefaultNetwork
 	Code          string        // [A-Za-z0-9_-]{1,64}, unique in its network without case
 	Affiliate     string        // the affiliate's name; default: the code
-	Campaign      string        // default: DefaultCampaign
+	Campaign      string        // the campaign's name; default: DefaultCampaign
 	Subdomain     string        // one host label, lower case, unique in its network; may be empty
-	Destination   string        // empty: "/"
-	DeepLinkHosts []string      // hosts that a deep-link parameter may name
-	Window        time.Duration // how long a click earns; 0: tracker.DefaultWindow
+	Destination   string        // empty: the campaign's landing page, or "/"
+	DeepLinkHosts []string      // hosts that a deep-link parameter may name; none: the campaign's
+	Window        time.Duration // how long a click earns, rounded up to seconds; 0: the campaign's, or tracker.DefaultWindow
 	Source        string        // default: SourceAPI
+
+	// What no configuration says of a link.
+	ExpiresAt      time.Time // zero: never
+	ContactName    string
+	ContactEmail   string
+	Organisation   string
+	TrainingStatus tracker.TrainingStatus // default: tracker.TrainingNotApplicable
+	IsBusiness     bool
 }
 
 // filled returns n with its defaults.
@@ -55,67 +61,73 @@ func (n NewLink) filled() NewLink {
 	return n
 }
 
+// fields returns n as the books spell it, enabled, with affiliate and campaign by number.
+func (n NewLink) fields(affiliate, campaign int64) tracker.LinkFields {
+	f := tracker.LinkFields{
+		Code: n.Code, AffiliateID: affiliate, CampaignID: campaign, Subdomain: n.Subdomain, Destination: n.Destination,
+		DeepLinkHosts: n.DeepLinkHosts, Window: tracker.Seconds((n.Window + time.Second - 1) / time.Second), Enabled: true,
+		ContactName: n.ContactName, ContactEmail: n.ContactEmail, Organisation: n.Organisation,
+		TrainingStatus: cmp.Or(n.TrainingStatus, tracker.TrainingNotApplicable), IsBusiness: n.IsBusiness,
+	}
+	if !n.ExpiresAt.IsZero() {
+		f.ExpiresAt = &n.ExpiresAt
+	}
+	return f
+}
+
+// fields returns what n says, with the numbers of its affiliate and campaign, which are made where they are missing.
+func (c *catalog) fields(ctx context.Context, n NewLink) (tracker.LinkFields, error) {
+	affiliates, err := c.named(ctx, affiliateKind, n.Network, n.Affiliate)
+	if err != nil {
+		return tracker.LinkFields{}, err
+	}
+	campaigns, err := c.named(ctx, campaignKind, n.Network, n.Campaign)
+	if err != nil {
+		return tracker.LinkFields{}, err
+	}
+	return n.fields(affiliates[n.Affiliate], campaigns[n.Campaign]), nil
+}
+
 // AddLink makes a link, and its network, affiliate and campaign where they are missing. It takes over a disabled link that
 // only a session made. ErrExists: the code, or the subdomain, is another link's; tracker.ErrCode: no link may have that code.
 func (l *Ledger) AddLink(ctx context.Context, n NewLink) (Link, error) {
 	n = n.filled()
 	if err := tracker.CheckCode(n.Code); err != nil {
-		return Link{}, fmt.Errorf("adding link %q: %w", n.Code, err)
+		return Link{}, fmt.Errorf("adding a link: %w", err)
 	}
-	var added Link
+	var added storedLink
 	err := l.change(ctx, func(c *catalog) error {
-		old, err := c.link(ctx, n.Network, n.Code)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		f, err := c.fields(ctx, n)
+		if err != nil {
 			return err
 		}
-		if err == nil && old.Source != SourceSession {
-			return ErrExists
-		}
-		if n.Subdomain != "" {
-			holder, err := c.subdomain(ctx, n.Network, n.Subdomain)
-			if err == nil {
-				return fmt.Errorf("subdomain %s of link %s %w", n.Subdomain, holder.Code, ErrExists)
-			}
-			if !errors.Is(err, ErrNotFound) {
-				return err
-			}
-		}
-		if err := c.put(ctx, n, old, true); err != nil {
-			return err
-		}
-		stored, err := c.link(ctx, n.Network, n.Code)
-		added = stored.Link
+		added, err = c.addLink(ctx, n.Network, n.Source, f)
 		return err
 	})
 	if err != nil {
-		return Link{}, fmt.Errorf("adding link %s: %w", n.Code, err)
+		return Link{}, fmt.Errorf("adding a link: %w", err)
 	}
-	return added, nil
+	return added.link(), nil
 }
 
 // SetLinkActive enables or disables a link and returns it. Enabling a link that has left the Caddyfile makes it the
 // operator's own (source "api"). ErrNotFound: there is no such link.
 func (l *Ledger) SetLinkActive(ctx context.Context, network, code string, active bool) (Link, error) {
 	network = cmp.Or(network, tracker.DefaultNetwork)
-	var set Link
+	var set storedLink
 	err := l.change(ctx, func(c *catalog) error {
 		old, err := c.link(ctx, network, code)
 		if err != nil {
 			return err
 		}
-		next := old
-		next.active = active
-		if active && (old.gone || old.Source == SourceSession) {
-			next.gone, next.Source = false, SourceAPI
-		}
-		next.Active = next.active && !next.gone
-		set = next.Link
-		return c.update(ctx, old, next)
+		set = old
+		set.enable(active)
+		return c.updateLink(ctx, old, set)
 	})
 	if err != nil {
-		return Link{}, fmt.Errorf("setting link %s: %w", code, err)
+		return Link{}, fmt.Errorf("setting a link: %w", err)
 	}
-	return set, nil
+	return set.link(), nil
 }
 
 // Links returns the links of the network, or of all networks when it is empty, by network and code.
@@ -124,102 +136,41 @@ func (l *Ledger) Links(ctx context.Context, network string) ([]Link, error) {
 	if network != "" {
 		query, args = query+` WHERE l.network = $1`, []any{network}
 	}
-	stored, err := readLinks(ctx, l.db.Read, query+` ORDER BY l.network, l.code_key`, args...)
-	if err != nil {
-		return nil, err
+	scan := func(rows *sql.Rows) (Link, error) {
+		stored, err := scanLink(rows)
+		return stored.link(), err
 	}
-	links := make([]Link, len(stored))
-	for i := range stored {
-		links[i] = stored[i].Link
-	}
-	return links, nil
+	return readAll(ctx, l.db.Read, "links", scan, query+` ORDER BY l.network, l.code_key`, args...)
 }
 
 // LinkVersion returns the number of the links' state. It grows with every change of a link, an affiliate or a campaign, in
 // the change's own transaction, and is not given again when the ledger comes back older.
-func (l *Ledger) LinkVersion(ctx context.Context) (int64, error) {
-	var version int64
-	if err := l.db.Read.QueryRowContext(ctx, `SELECT link_version FROM meta`).Scan(&version); err != nil {
-		return 0, fmt.Errorf("reading the links' version: %w", err)
-	}
-	return version, nil
+func (l *Ledger) LinkVersion(ctx context.Context) (int64, error) { return linkVersion(ctx, l.db.Read) }
+
+func linkVersion(ctx context.Context, q queryer) (int64, error) {
+	scan := func(rows *sql.Rows) (version int64, err error) { return version, rows.Scan(&version) }
+	return only(readAll(ctx, q, "the links' version", scan, `SELECT link_version FROM meta`))
 }
 
 // LinkTable returns what an edge needs of all links, with the version that they had. Links that only a session made are left
 // out: nobody has said anything of them, and an edge whose own configuration names one knows better.
 func (l *Ledger) LinkTable(ctx context.Context) (*tracker.LinkTable, error) {
-	tx, err := l.db.Read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: l.db.Snapshot})
-	if err != nil {
-		return nil, fmt.Errorf("reading the link table: %w", err)
-	}
-	defer tx.Rollback()
-	var version int64
-	if err := tx.QueryRowContext(ctx, `SELECT link_version FROM meta`).Scan(&version); err != nil {
-		return nil, fmt.Errorf("reading the links' version: %w", err)
-	}
-	stored, err := readLinks(ctx, tx, selectLinks+` WHERE l.source <> $1`, SourceSession)
+	var table *tracker.LinkTable
+	err := l.view(ctx, func(tx *sql.Tx) error {
+		version, err := linkVersion(ctx, tx)
+		if err != nil {
+			return err
+		}
+		scan := func(rows *sql.Rows) (tracker.Link, error) {
+			stored, err := scanLink(rows)
+			return stored.edge(), err
+		}
+		links, err := readAll(ctx, tx, "links", scan, selectLinks+` WHERE l.source <> $1`, SourceSession)
+		table = tracker.NewLinkTable(version, links)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	links := make([]tracker.Link, len(stored))
-	for i := range stored {
-		links[i] = stored[i].Link.Link
-	}
-	return tracker.NewLinkTable(version, links), nil
-}
-
-// storedLink is a link with the two switches behind Active.
-type storedLink struct {
-	Link
-	active bool // the operator's
-	gone   bool // the Caddyfile no longer has it
-}
-
-const selectLinks = `SELECT l.id, l.network, l.code, a.name, l.affiliate_id, c.name, l.campaign_id, l.subdomain, l.destination,
-	l.deep_link_hosts, l.window_ms, l.active, l.gone, l.source, l.created_at
-	FROM link l JOIN affiliate a ON a.id = l.affiliate_id JOIN campaign c ON c.id = l.campaign_id`
-
-// queryer is a database or a transaction.
-type queryer interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-func readLinks(ctx context.Context, q queryer, query string, args ...any) ([]storedLink, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("reading links: %w", err)
-	}
-	defer rows.Close()
-	var links []storedLink
-	for rows.Next() {
-		s, err := scanLink(rows)
-		if err != nil {
-			return nil, fmt.Errorf("reading links: %w", err)
-		}
-		links = append(links, s)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading links: %w", err)
-	}
-	return links, nil
-}
-
-func scanLink(rows *sql.Rows) (storedLink, error) {
-	var s storedLink
-	var hosts string
-	var window, created int64
-	err := rows.Scan(&s.ID, &s.Network, &s.Code, &s.Affiliate, &s.AffiliateID, &s.Campaign, &s.CampaignID, &s.Subdomain,
-		&s.Destination, &hosts, &window, &s.active, &s.gone, &s.Source, &created)
-	if err != nil {
-		return s, err
-	}
-	if hosts != "[]" {
-		if err := json.Unmarshal([]byte(hosts), &s.DeepLinkHosts); err != nil {
-			return s, fmt.Errorf("deep-link hosts of link %s: %w", s.Code, err)
-		}
-	}
-	s.Window = time.Duration(window) * time.Millisecond
-	s.Active = s.active && !s.gone
-	s.CreatedAt = fromMillis(created)
-	return s, nil
+	return table, nil
 }

@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -12,30 +14,53 @@ type Quarantined struct {
 	From, Seq uint64 // the numbers that it stands for; From differs from Seq only when Lost
 	Lost      bool
 	Reason    string // what was wrong, in the database's or the decoder's words
-	Raw       []byte // the record as it came
+	Raw       []byte // the record as it came; empty once its visitor was erased, or it is older than a retention
 	CreatedAt time.Time
 }
 
 // Quarantine returns, in order, at most limit of the origin's quarantined records with numbers above after.
 func (l *Ledger) Quarantine(ctx context.Context, origin string, after uint64, limit int) ([]Quarantined, error) {
-	rows, err := l.db.Read.QueryContext(ctx, `SELECT origin, from_seq, seq, lost, reason, raw, created_at FROM quarantine
-		WHERE origin = $1 AND seq > $2 ORDER BY seq LIMIT $3`, origin, int64(after), limit)
-	if err != nil {
-		return nil, fmt.Errorf("reading the quarantine: %w", err)
-	}
-	defer rows.Close()
-	var found []Quarantined
-	for rows.Next() {
-		var q Quarantined
+	return readQuarantine(ctx, l.db.Read, ` WHERE origin = $1 AND seq > $2 ORDER BY seq LIMIT $3`, origin, int64(after), limit)
+}
+
+func readQuarantine(ctx context.Context, q queryer, where string, args ...any) ([]Quarantined, error) {
+	return readAll(ctx, q, "the quarantine", func(rows *sql.Rows) (q Quarantined, err error) {
 		var created int64
-		if err := rows.Scan(&q.Origin, &q.From, &q.Seq, &q.Lost, &q.Reason, &q.Raw, &created); err != nil {
-			return nil, fmt.Errorf("reading the quarantine: %w", err)
-		}
+		err = rows.Scan(&q.Origin, &q.From, &q.Seq, &q.Lost, &q.Reason, &q.Raw, &created)
 		q.CreatedAt = fromMillis(created)
-		found = append(found, q)
+		return q, err
+	}, `SELECT origin, from_seq, seq, lost, reason, raw, created_at FROM quarantine`+where, args...)
+}
+
+func (a *applier) quarantine(r Record, reason string) {
+	a.done.Quarantined++
+	a.refused = append(a.refused, Quarantined{From: r.Seq, Seq: r.Seq, Reason: reason, Raw: r.Raw})
+}
+
+// writeQuarantine writes what did not land.
+func (a *applier) writeQuarantine(ctx context.Context) error {
+	for _, r := range a.refused {
+		raw := r.Raw
+		if raw == nil {
+			raw = []byte{}
+		}
+		_, err := a.tx.ExecContext(ctx, `INSERT INTO quarantine (origin, seq, from_seq, lost, reason, raw, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (origin, seq) DO NOTHING`,
+			a.origin, int64(r.Seq), int64(r.From), r.Lost, harmless(r.Reason, maxReason), raw, a.now)
+		if err != nil {
+			return fmt.Errorf("writing number %d to quarantine: %w", r.Seq, err)
+		}
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading the quarantine: %w", err)
+	return nil
+}
+
+// maxReason bounds the text of a quarantine row, in bytes.
+const maxReason = 1000
+
+// harmless makes a text that no database refuses: valid UTF-8, no NUL, bounded in bytes.
+func harmless(s string, max int) string {
+	if len(s) > max {
+		s = s[:max]
 	}
-	return found, nil
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -2,26 +2,16 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// Session is a session as the ledger keeps it: what the edge captured, and what the apply step made of it.
-type Session struct {
-	tracker.Session
-	LinkID        int64             // the ledger's number of the link; Apply sets it
-	Affiliate     string            // the name of the link's affiliate; set on reading, ignored by Apply
-	Browser       string            // from the user agent
-	OS            string            // likewise
-	Device        string            // likewise
-	SubIDs        map[string]string // sub1 … sub5
-	ClickIDs      map[string]string // the advertising networks' own click ids, under their own names
-	Origin        string            // where it was recorded; Apply sets it
-	Seq           uint64            // its number there; Apply sets it
-	Reconstructed bool              // rebuilt from a token, since its row was gone
-}
+// Session is a session as the ledger keeps it. Apply sets its LinkID, Origin and Seq, and ignores its Affiliate.
+type Session = tracker.BookedSession
 
 // sessionRows lays the sessions of records out by column.
 func sessionRows(origin string, records []Record) Rows {
@@ -43,8 +33,12 @@ func sessionRows(origin string, records []Record) Rows {
 	host, route, query, referrer := text("host"), text("route"), text("query"), text("referrer")
 	param, subIDs, clickIDs := text("param"), text("sub_ids"), text("click_ids")
 	from, seq := text("origin"), number("seq")
-	reconstructed := make([]bool, n)
-	columns = append(columns, Column{Name: "reconstructed", Truth: reconstructed})
+	truth := func(name string) []bool {
+		values := make([]bool, n)
+		columns = append(columns, Column{Name: name, Truth: values})
+		return values
+	}
+	reconstructed, noShare := truth("reconstructed"), truth("no_share")
 	for i, r := range records {
 		s := r.Session
 		s.Origin, s.Seq = origin, r.Seq
@@ -56,9 +50,20 @@ func sessionRows(origin string, records []Record) Rows {
 		userAgent[i], browser[i], os[i], device[i] = s.UserAgent, s.Browser, s.OS, s.Device
 		host[i], route[i], query[i], referrer[i] = s.Host, s.Route, s.Query, s.Referrer
 		param[i], subIDs[i], clickIDs[i] = s.Param, object(s.SubIDs), object(s.ClickIDs)
-		from[i], seq[i], reconstructed[i] = s.Origin, int64(s.Seq), s.Reconstructed
+		from[i], seq[i] = s.Origin, int64(s.Seq)
+		reconstructed[i], noShare[i] = s.Reconstructed, s.NoShare
 	}
 	return Rows{Table: "session", Key: "id", Columns: columns, Len: n}
+}
+
+// replacing has sessions that were rebuilt from a token give way to the true ones.
+func replacing(rows Rows) Rows {
+	set := make([]string, len(rows.Columns))
+	for i, c := range rows.Columns {
+		set[i] = c.Name + " = excluded." + c.Name
+	}
+	rows.Conflict = "UPDATE SET " + strings.Join(set, ", ") + " WHERE session.reconstructed"
+	return rows
 }
 
 // object is the JSON text of a map.
@@ -79,7 +84,7 @@ const sessionPage = 500
 
 const selectSessions = `SELECT s.id, s.network, s.link_id, s.code, a.name, s.class, s.time, s.visitor_id, s.ip, s.user_agent,
 	s.browser, s.os, s.device, s.host, s.route, s.query, s.referrer, s.param, s.sub_ids, s.click_ids, s.origin, s.seq,
-	s.reconstructed
+	s.reconstructed, s.no_share
 	FROM session s JOIN link l ON l.id = s.link_id JOIN affiliate a ON a.id = l.affiliate_id`
 
 const newestFirst = ` ORDER BY s.time DESC, s.id DESC LIMIT `
@@ -113,46 +118,25 @@ func (l *Ledger) Sessions(ctx context.Context, network string, limit int, yield 
 
 // sessionsAfter reads the page that follows last, or the first one.
 func (l *Ledger) sessionsAfter(ctx context.Context, network string, last *Session, want int) ([]Session, error) {
-	var where string
-	var args []any
-	bind := func(v any) string {
-		args = append(args, v)
-		return fmt.Sprintf("$%d", len(args))
-	}
-	and := ` WHERE `
-	if network != "" {
-		where += and + `s.network = ` + bind(network)
-		and = ` AND `
-	}
+	s := &selection{text: ` WHERE true`}
+	andIf(s, `s.network = ?`, network)
 	if last != nil {
-		where += and + `(s.time, s.id) < (` + bind(millis(last.Time)) + `, ` + bind(last.ID.String()) + `)`
+		s.text += ` AND (s.time, s.id) < (` + s.bind(millis(last.Time)) + `, ` + s.bind(last.ID.String()) + `)`
 	}
-	rows, err := l.db.Read.QueryContext(ctx, selectSessions+where+newestFirst+bind(want), args...)
-	if err != nil {
-		return nil, fmt.Errorf("reading sessions: %w", err)
-	}
-	defer rows.Close()
-	page := make([]Session, 0, want)
-	for rows.Next() {
-		s, err := scanSession(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("reading sessions: %w", err)
-		}
-		page = append(page, s)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading sessions: %w", err)
-	}
-	return page, nil
+	return l.readSessions(ctx, s.text+newestFirst+s.bind(want), s.args)
 }
 
-func scanSession(scan func(...any) error) (Session, error) {
+func (l *Ledger) readSessions(ctx context.Context, where string, args []any) ([]Session, error) {
+	return readAll(ctx, l.db.Read, "sessions", scanSession, selectSessions+where, args...)
+}
+
+func scanSession(rows *sql.Rows) (Session, error) {
 	var s Session
 	var id, visitor, subIDs, clickIDs string
 	var ms int64
-	err := scan(&id, &s.Network, &s.LinkID, &s.Code, &s.Affiliate, &s.Class, &ms, &visitor, &s.IP, &s.UserAgent,
+	err := rows.Scan(&id, &s.Network, &s.LinkID, &s.Code, &s.Affiliate, &s.Class, &ms, &visitor, &s.IP, &s.UserAgent,
 		&s.Browser, &s.OS, &s.Device, &s.Host, &s.Route, &s.Query, &s.Referrer, &s.Param, &subIDs, &clickIDs, &s.Origin, &s.Seq,
-		&s.Reconstructed)
+		&s.Reconstructed, &s.NoShare)
 	if err != nil {
 		return Session{}, err
 	}

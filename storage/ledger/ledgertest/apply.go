@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 var applyTests = []test{
@@ -16,6 +18,9 @@ var applyTests = []test{
 	{"damaged records go to quarantine", testDamaged},
 	{"tombstones count what lies above the cursor", testTombstones},
 	{"a failed call changes nothing", testCancelled},
+	{"the true session takes the place of one from a token", testReplaced},
+	{"conversions land after the sessions", testLandConversions},
+	{"conversions that cannot be booked go to quarantine", testRefusedConversions},
 	{"origins", testOrigins},
 }
 
@@ -28,7 +33,7 @@ func testContent(t *testing.T, db Database) {
 	full, bare := Record(1, "demo"), ledger.Record{Seq: 2, Session: &ledger.Session{}}
 	full.Session.UserAgent, full.Session.Query = `naïve "agent" \ 🦊'; --`, "a=%00&b=\\u0000"
 	full.Session.SubIDs["sub2"] = `<"&>` + "\u2028"
-	full.Session.Reconstructed = true
+	full.Session.Reconstructed, full.Session.NoShare = true, true
 	bare.Session.ID, bare.Session.Network, bare.Session.Code = Record(2, "x").Session.ID, "default", "demo"
 	bare.Session.Class, bare.Session.Time = "no_consent", epoch
 	wantApplied(t, l, origin, []ledger.Record{full, bare}, ledger.Applied{Cursor: 2, Sessions: 2})
@@ -148,4 +153,115 @@ func quarantine(t *testing.T, l *ledger.Ledger, origin string) []ledger.Quaranti
 		t.Fatal(err)
 	}
 	return kept
+}
+
+func testReplaced(t *testing.T, db Database) {
+	s := newShop(t, db)
+	click := s.click("ann")
+	n := s.sale("order", 1000)
+	n.Evidence = tracker.Evidence{Token: s.token(click)}
+	s.report(n)
+	rebuilt := must(s.FindSession(t.Context(), s.network, click.Session))(s)
+	if !rebuilt.Reconstructed || s.clicks("") != (tracker.ReportRow{}) {
+		t.Fatalf("from a token there is %+v, and clicks %+v", rebuilt, s.clicks(""))
+	}
+	r, origin := Record(1, "ann"), newOrigin()
+	r.Session.ID, r.Session.Time, r.Session.Visitor = click.Session, click.Time, n.Evidence.Token.Visitor
+	wantApplied(t, s.Ledger, origin, []ledger.Record{r}, ledger.Applied{Cursor: 1, Sessions: 1})
+	wantBooks(t, s.Ledger, origin, ledger.Origin{Cursor: 1, Applied: 1})
+	found := must(s.FindSession(t.Context(), s.network, click.Session))(s)
+	if found.Reconstructed || found.IP != r.Session.IP || found.Origin != origin || found.Seq != 1 {
+		t.Errorf("the true session is %+v", found)
+	}
+	want := tracker.ReportRow{Clicks: 1, UniqueClicks: 1}
+	if got := s.clicks(""); got != want {
+		t.Errorf("the clicks are %+v", got)
+	}
+	again := r
+	wantApplied(t, s.Ledger, newOrigin(), []ledger.Record{again}, ledger.Applied{Cursor: 1, Repeated: 1})
+	if got := s.clicks(""); got != want {
+		t.Errorf("a repeated session was counted: %+v", got)
+	}
+}
+
+// clicks are the clicks of all links, or of one code, without what the conversions came to.
+func (s *shop) clicks(code string) (sum tracker.ReportRow) {
+	s.Helper()
+	rows := must(s.Report(s.Context(), s.network, tracker.ReportQuery{
+		From: epoch.AddDate(0, 0, -100), To: epoch.AddDate(0, 0, 200), By: []tracker.ReportBy{tracker.ByLink},
+	}))(s)
+	for _, r := range rows {
+		if code == "" || r.Code == code {
+			sum.Clicks += r.Clicks
+			sum.UniqueClicks += r.UniqueClicks
+			sum.Bots += r.Bots
+			sum.OtherClicks += r.OtherClicks
+		}
+	}
+	return sum
+}
+
+// edgeRecord is the record of a conversion that came by the edge, from the visitor who made the click.
+func (s *shop) edgeRecord(seq uint64, externalID string, click tracker.Touch) ledger.Record {
+	n := s.sale(externalID, 1000)
+	n.ID, n.Source, n.Actor, n.OccurredAt = tracker.NewSessionID(s.clock()).String(), tracker.SourceHeader, tracker.ActorEdge, s.clock()
+	n.Evidence = tracker.Evidence{Cookie: s.token(click)}
+	return ledger.Record{Seq: seq, Conversion: &n, Raw: n.AppendRecord(nil)}
+}
+
+// testLandConversions has a conversion come before the session that it names, as two edges' clocks may have it.
+func testLandConversions(t *testing.T, db Database) {
+	s, origin := newShop(t, db), newOrigin()
+	click := s.click("ann")
+	session := Record(2, "ann")
+	session.Session.ID, session.Session.Time = click.Session, click.Time
+	first, other := s.edgeRecord(1, "order-1", click), s.edgeRecord(4, "order-1", click)
+	other.Conversion.Amount = 2000
+	batch := []ledger.Record{first, session, s.edgeRecord(3, "order-1", click), other, s.edgeRecord(5, "order-2", click)}
+	wantApplied(t, s.Ledger, origin, batch, ledger.Applied{Cursor: 5, Sessions: 1, Conversions: 2, Replayed: 2})
+	wantApplied(t, s.Ledger, origin, batch, ledger.Applied{Cursor: 5, Dropped: 5})
+	wantBooks(t, s.Ledger, origin, ledger.Origin{Cursor: 5, Applied: 5})
+	if found := must(s.FindSession(t.Context(), s.network, click.Session))(s); found.Reconstructed {
+		t.Error("the session was made from the token, and was there")
+	}
+	all := s.list(tracker.ConversionFilter{}, 0)
+	if len(all) != 2 {
+		t.Fatalf("there are %d conversions: %+v", len(all), all)
+	}
+	for _, c := range all {
+		s.wantMoney(c, tracker.StatusPending, 1000, 100)
+		if c.SessionID != click.Session.String() || c.Source != tracker.SourceHeader {
+			t.Errorf("the conversion is %+v", c)
+		}
+	}
+	c := s.stored(first.Conversion.ID)
+	if len(c.History) != 2 || c.History[1].Kind != tracker.ChangeRefused {
+		t.Errorf("the repeat with other content left the history %+v", c.History)
+	}
+	s.wantBalanced()
+}
+
+func testRefusedConversions(t *testing.T, db Database) {
+	s, origin := newShop(t, db), newOrigin()
+	click := s.click("ann")
+	batch := make([]ledger.Record, 6)
+	for i := range batch {
+		batch[i] = s.edgeRecord(uint64(i+1), string(rune('a'+i)), click)
+	}
+	batch[1].Conversion.Amount = -1
+	batch[3].Conversion.Currency = "???"
+	batch[4].Conversion.ExternalID = ""
+	done := ledger.Applied{Cursor: 6, Conversions: 3, Quarantined: 3}
+	wantApplied(t, s.Ledger, origin, batch, done)
+	wantBooks(t, s.Ledger, origin, ledger.Origin{Cursor: 6, Applied: 3, Quarantined: 3})
+	kept := quarantine(t, s.Ledger, origin)
+	for i, want := range []struct {
+		seq   uint64
+		field string
+	}{{2, "amount: "}, {4, "currency: "}, {5, "external_id: "}} {
+		if q := kept[i]; q.Seq != want.seq || !strings.Contains(q.Reason, want.field) || !bytes.Equal(q.Raw, batch[want.seq-1].Raw) {
+			t.Errorf("number %d is kept as %+v", want.seq, q)
+		}
+	}
+	s.wantBalanced()
 }

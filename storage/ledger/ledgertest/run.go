@@ -25,6 +25,11 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 	}{
 		{"apply", applyTests}, {"poison", poisonTests}, {"hubs", hubTests}, {"mark", markTests}, {"link", linkTests},
 		{"config", configTests}, {"session", sessionTests},
+		{"affiliate", affiliateTests}, {"campaign", campaignTests}, {"catalog link", catalogLinkTests},
+		{"link change", linkChangeTests}, {"key", keyTests}, {"import", importTests}, {"in use", inUseTests},
+		{"conversion", conversionTests}, {"evidence", evidenceTests}, {"conversion status", statusTests},
+		{"conversion list", conversionListTests}, {"conversion model", modelTests}, {"conversion chaos", chaosTests},
+		{"customer", customerTests}, {"report", reportTests}, {"erase", eraseTests}, {"retention", retentionTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, test := range group.tests {

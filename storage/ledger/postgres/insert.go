@@ -11,9 +11,26 @@ import (
 
 // insert sends the whole batch in one statement, each column as one array.
 func insert(ctx context.Context, tx *sql.Tx, r ledger.Rows) (int64, error) {
-	names := make([]string, len(r.Columns))
-	arrays := make([]string, len(r.Columns))
-	args := make([]any, len(r.Columns))
+	names, arrays, args := columns(r)
+	res, err := tx.ExecContext(ctx, fmt.Sprintf(`INSERT INTO %s (%s) SELECT * FROM unnest(%s) %s`,
+		r.Table, names, arrays, r.OnConflict()), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// values is a table of arrays, one for each column.
+func values(r ledger.Rows) (table string, args []any) {
+	names, arrays, args := columns(r)
+	return fmt.Sprintf("unnest(%s) AS %s (%s)", arrays, r.Table, names), args
+}
+
+// columns returns the columns' names, the arrays to which they are bound, and those.
+func columns(r ledger.Rows) (names, arrays string, args []any) {
+	name := make([]string, len(r.Columns))
+	array := make([]string, len(r.Columns))
+	args = make([]any, len(r.Columns))
 	for i, c := range r.Columns {
 		var kind string
 		switch {
@@ -24,12 +41,7 @@ func insert(ctx context.Context, tx *sql.Tx, r ledger.Rows) (int64, error) {
 		default:
 			kind, args[i] = "boolean", c.Truth
 		}
-		names[i], arrays[i] = c.Name, fmt.Sprintf("$%d::%s[]", i+1, kind)
+		name[i], array[i] = c.Name, fmt.Sprintf("$%d::%s[]", i+1, kind)
 	}
-	res, err := tx.ExecContext(ctx, fmt.Sprintf(`INSERT INTO %s (%s) SELECT * FROM unnest(%s) ON CONFLICT (%s) DO NOTHING`,
-		r.Table, strings.Join(names, ", "), strings.Join(arrays, ", "), r.Key), args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	return strings.Join(name, ", "), strings.Join(array, ", "), args
 }

@@ -91,7 +91,10 @@ func open(ctx context.Context, db *sql.DB) (*ledger.Ledger, error) {
 		Dialect:   goose.DialectPostgres,
 		Migration: []goose.ProviderOption{goose.WithSessionLocker(locker)},
 		Insert:    insert,
+		Values:    values,
 		Refused:   refused,
+		Clash:     clash,
+		Exclude:   exclude,
 		Commit:    commit,
 		Warnings:  warnings,
 	})
@@ -136,4 +139,10 @@ func prepare(ctx context.Context, conn *pgx.Conn) error {
 func refused(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && len(e.Code) == 5 && (e.Code[:2] == "22" || e.Code[:2] == "23")
+}
+
+// clash reports whether PostgreSQL ended a transaction for another's sake: serialization_failure or deadlock_detected.
+func clash(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
 }

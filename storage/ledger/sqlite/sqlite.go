@@ -45,8 +45,11 @@ func Open(ctx context.Context, path string) (*ledger.Ledger, error) {
 		Write: write, Read: read,
 		Dialect: goose.DialectSQLite3,
 		Insert:  insert,
+		Values:  values,
+		Purge:   func(ctx context.Context) error { return purge(ctx, write) },
 		Refused: refused,
 		Busy:    busy,
+		Hint:    hint,
 
 		Warnings: libcWarning(),
 	})
@@ -55,6 +58,9 @@ func Open(ctx context.Context, path string) (*ledger.Ledger, error) {
 	}
 	return l, nil
 }
+
+// hint names the index: without ANALYZE, whose statistics nobody would keep up to date, SQLite has to guess.
+func hint(index string) string { return " INDEXED BY " + index }
 
 // create makes the file and its folder where they are missing, and returns its absolute path. SQLite gives the files beside it
 // the same mode. A file that is there is not even opened: closing it would end the locks that this process has on it
@@ -86,6 +92,7 @@ func writerDSN(path string) string {
 		"_pragma": {
 			busyTimeout, "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 			"cache_size(-16384)",           // KiB
+			"secure_delete(ON)",            // what is deleted or replaced is overwritten, see purge
 			"journal_size_limit(67108864)", // bytes that the log keeps after a large transaction
 		},
 	})

@@ -1,0 +1,80 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// conversionConditions are what the filter asks, but for when conversions were created.
+func conversionConditions(f tracker.ConversionFilter) []condition {
+	var asked []condition
+	equal := func(column, index string, kind indexKind, value any, given bool) {
+		if given {
+			asked = append(asked, condition{column, ` = ?`, []any{value}, index, kind})
+		}
+	}
+	equal(`c.external_id`, "conversion_external", exact, f.ExternalID, f.ExternalID != "")
+	equal(`c.session_id <> '' AND c.session_id`, "conversion_session", exact, f.SessionID, f.SessionID != "")
+	equal(`c.visitor_id <> '' AND c.visitor_id`, "conversion_visitor", exact, f.VisitorID, f.VisitorID != "")
+	equal(`c.customer_id <> '' AND c.customer_id`, "conversion_customer", exact, f.CustomerID, f.CustomerID != "")
+	equal(`c.link_id <> 0 AND c.link_id`, "conversion_link", ordered, f.LinkID, f.LinkID != 0)
+	equal(`c.affiliate_id`, "conversion_affiliate", ordered, f.AffiliateID, f.AffiliateID != 0)
+	equal(`c.campaign_id`, "conversion_campaign", ordered, f.CampaignID, f.CampaignID != 0)
+	equal(`c.status`, "conversion_status", ordered, string(f.Status), f.Status != "")
+	equal(`c.type`, "conversion_type", ordered, string(f.Type), f.Type != "")
+	equal(`c.source`, "conversion_source", ordered, f.Source, f.Source != "")
+	truth := func(yes, no string, value *bool) {
+		switch {
+		case value == nil:
+		case *value:
+			asked = append(asked, condition{test: yes, index: "conversion_closed", kind: ordered})
+		default:
+			asked = append(asked, condition{test: no})
+		}
+	}
+	truth(`c.closed`, `NOT c.closed`, f.IsClosed)
+	truth(`c.closed AND c.paid_at <> 0`, `c.paid_at = 0`, f.CheckedOut)
+	between := func(column, index string, low, high *int64) {
+		switch c := (condition{column: column, index: index, kind: sorted}); {
+		case low != nil && high != nil:
+			c.test, c.values = ` BETWEEN ? AND ?`, []any{*low, *high}
+			asked = append(asked, c)
+		case low != nil:
+			c.test, c.values = ` >= ?`, []any{*low}
+			asked = append(asked, c)
+		case high != nil:
+			c.test, c.values = ` <= ?`, []any{*high}
+			asked = append(asked, c)
+		}
+	}
+	between("c.amount", "conversion_amount", f.MinCommissionAmount, f.MaxCommissionAmount) // the parts add up to the amount
+	between("c.amount", "conversion_amount", f.MinAmount, f.MaxAmount)
+	between("c.wage", "conversion_wage", f.MinWage, f.MaxWage)
+	between("c.updated_at", "conversion_updated", moment(f.MinUpdated), moment(f.MaxUpdated))
+	between("c.occurred_at", "conversion_occurred", moment(f.MinOccurred), moment(f.MaxOccurred))
+	return asked
+}
+
+// moment is the time in milliseconds, or nil for none.
+func moment(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	ms := millis(t)
+	return &ms
+}
+
+// andGiven adds the condition if there is a value.
+func andGiven[T any](s *selection, condition string, value *T) {
+	if value != nil {
+		s.and(condition, *value)
+	}
+}
+
+// andTime adds the condition unless the time is zero.
+func andTime(s *selection, condition string, t time.Time) {
+	if !t.IsZero() {
+		s.and(condition, millis(t))
+	}
+}

@@ -1,0 +1,159 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// The kinds of object that Export yields.
+const (
+	KindSession     = "session"     // tracker.BookedSession
+	KindCustomer    = "customer"    // tracker.Customer
+	KindTransaction = "transaction" // tracker.Transaction
+	KindConversion  = "conversion"  // tracker.Conversion, with its history
+)
+
+// Export calls yield with everything that the network's books have of a person, kind by kind: of a visitor with the customers
+// who were bound to them, or of a customer with the visitor who became them. It ends early, with yield's error, when yield
+// fails. ErrNotFound: the network has no such customer. tracker.Invalid: the subject is nobody, or two.
+func (l *Ledger) Export(
+	ctx context.Context, network string, s tracker.Subject, yield func(kind string, object any) error,
+) error {
+	p, err := readPerson(ctx, l.db.Read, network, s)
+	if err != nil {
+		return fmt.Errorf("exporting: %w", err)
+	}
+	e := exporter{ledger: l, network: network, yield: yield, seen: map[string]bool{}}
+	if err := e.export(ctx, p); err != nil {
+		return fmt.Errorf("exporting: %w", err)
+	}
+	return nil
+}
+
+// person is whom a subject names.
+type person struct {
+	visitor   tracker.VisitorID // zero if none is known
+	customers []storedCustomer
+}
+
+func readPerson(ctx context.Context, q queryer, network string, s tracker.Subject) (p person, err error) {
+	switch {
+	case s.Visitor.IsZero() == (s.CustomerID == ""):
+		err = tracker.Invalid{{Field: "subject", Message: "names either a visitor or a customer"}}
+	case s.CustomerID == "":
+		p.visitor = s.Visitor
+		p.customers, err = readCustomers(ctx, q, ` WHERE c.network = $1 AND c.visitor_id = $2 AND c.visitor_id <> ''`,
+			network, s.Visitor.String())
+	default:
+		if _, none := tracker.ParseSessionID(s.CustomerID); none != nil {
+			return person{}, ErrNotFound
+		}
+		var c storedCustomer
+		if c, err = only(readCustomers(ctx, q, ` WHERE c.network = $1 AND c.id = $2`, network, s.CustomerID)); err == nil {
+			p.customers = []storedCustomer{c}
+			p.visitor, _ = tracker.ParseVisitorID(c.VisitorID) // none: zero
+		}
+	}
+	return p, err
+}
+
+// exporter is one export.
+type exporter struct {
+	ledger  *Ledger
+	network string
+	yield   func(kind string, object any) error
+	seen    map[string]bool // ids of sessions and conversions, which may be found in two ways
+}
+
+func (e *exporter) export(ctx context.Context, p person) error {
+	if !p.visitor.IsZero() {
+		if err := e.sessions(ctx, tracker.SessionFilter{Visitor: p.visitor}); err != nil {
+			return err
+		}
+		if err := e.conversions(ctx, tracker.ConversionFilter{VisitorID: p.visitor.String()}); err != nil {
+			return err
+		}
+	}
+	for _, c := range p.customers {
+		if err := e.customer(ctx, c.Customer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *exporter) customer(ctx context.Context, c tracker.Customer) error {
+	if err := e.yield(KindCustomer, c); err != nil {
+		return err
+	}
+	if id, err := tracker.ParseSessionID(c.SessionID); err == nil {
+		if err := e.session(ctx, id); err != nil {
+			return err
+		}
+	}
+	err := eachPage(func(p tracker.Page) ([]tracker.Transaction, string, error) {
+		return e.ledger.Transactions(ctx, e.network, tracker.TransactionFilter{CustomerID: c.ID}, p)
+	}, func(t tracker.Transaction) error { return e.yield(KindTransaction, t) })
+	if err != nil {
+		return err
+	}
+	return e.conversions(ctx, tracker.ConversionFilter{CustomerID: c.ID})
+}
+
+// session yields the session that brought a customer, unless it is gone or was one of the visitor's.
+func (e *exporter) session(ctx context.Context, id tracker.SessionID) error {
+	if e.seen[id.String()] {
+		return nil
+	}
+	s, err := e.ledger.findSession(ctx, e.network, id)
+	if err != nil || len(s) == 0 {
+		return err
+	}
+	return e.yield(KindSession, s[0])
+}
+
+func (e *exporter) sessions(ctx context.Context, f tracker.SessionFilter) error {
+	return eachPage(func(p tracker.Page) ([]tracker.BookedSession, string, error) {
+		return e.ledger.FindSessions(ctx, e.network, f, p)
+	}, func(s tracker.BookedSession) error {
+		e.seen[s.ID.String()] = true
+		return e.yield(KindSession, s)
+	})
+}
+
+func (e *exporter) conversions(ctx context.Context, f tracker.ConversionFilter) error {
+	return eachPage(func(p tracker.Page) ([]tracker.Conversion, string, error) {
+		return e.ledger.Conversions(ctx, e.network, f, p)
+	}, func(c tracker.Conversion) error {
+		if e.seen[c.ID] {
+			return nil
+		}
+		e.seen[c.ID] = true
+		c, err := e.ledger.Conversion(ctx, e.network, c.ID)
+		if err != nil {
+			return err
+		}
+		return e.yield(KindConversion, c)
+	})
+}
+
+// eachPage calls yield with each row of a list.
+func eachPage[T any](read func(p tracker.Page) (rows []T, next string, err error), yield func(T) error) error {
+	for p := (tracker.Page{Limit: tracker.MaxPage}); ; {
+		rows, next, err := read(p)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if err := yield(row); err != nil {
+				return err
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		p.After = next
+	}
+}

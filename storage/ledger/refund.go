@@ -1,0 +1,153 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// RefundConversion takes part of a conversion's amount back, as far as it goes, also after the payout, and returns the
+// refund as JSON (tracker.Refund), as it is then. A refund of a conversion that was not reported yet waits for it. Who
+// reports the same refund again gets the same bytes and replayed is true.
+//
+// tracker.Invalid: something is wrong with it. tracker.ErrConflict: it was reported before with other content.
+func (l *Ledger) RefundConversion(ctx context.Context, n tracker.NewRefund) (answer []byte, replayed bool, err error) {
+	if err = n.Check(); err == nil {
+		err = l.book(ctx, func(b *books) (err error) {
+			answer, replayed, err = b.refund(ctx, n)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("booking a refund: %w", err)
+	}
+	return answer, replayed, nil
+}
+
+func (b *books) refund(ctx context.Context, n tracker.NewRefund) (answer []byte, replayed bool, err error) {
+	id := identity{n.Network, n.ConversionExternalID, n.ConversionType, n.Source}
+	hash := n.ContentHash()
+	if answer, err = b.refundAnswered(ctx, n, hash); err != nil || answer != nil {
+		return answer, true, err
+	}
+	if _, err := b.know(ctx, id, 0); err != nil {
+		return nil, false, err
+	}
+	repeats, err := b.lock(ctx, id)
+	if err != nil {
+		return nil, false, err
+	}
+	if answer, err = b.refundAnswered(ctx, n, hash); err != nil || answer != nil { // another was first
+		return answer, true, err
+	}
+	r := tracker.Refund{
+		ID: tracker.NewSessionID(b.now).String(), Network: n.Network, Source: n.Source, ExternalID: n.ExternalID,
+		ConversionType: n.ConversionType, ConversionExternalID: n.ConversionExternalID,
+		Amount: n.Amount, Currency: n.Currency, Note: n.Note, CreatedAt: b.now,
+	}
+	if repeats > 0 {
+		if err := b.refundNow(ctx, id, &r, n.Actor); err != nil {
+			return nil, false, err
+		}
+	}
+	if answer, err = json.Marshal(r); err != nil {
+		return nil, false, fmt.Errorf("writing the answer: %w", err)
+	}
+	return answer, false, b.insertRefund(ctx, r, hash, answer, n.Actor)
+}
+
+// refundAnswered returns the answer to an earlier report of the refund, or nil if there was none.
+func (b *books) refundAnswered(ctx context.Context, n tracker.NewRefund, hash string) (answer []byte, err error) {
+	var known string
+	err = b.tx.QueryRowContext(ctx, `SELECT hash, answer FROM refund WHERE network = $1 AND source = $2 AND external_id = $3`,
+		n.Network, n.Source, n.ExternalID).Scan(&known, &answer)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("looking for an earlier refund: %w", err)
+	case known != hash:
+		return nil, tracker.ErrConflict
+	}
+	return answer, nil
+}
+
+// refundNow takes the refund from the first of the identity's conversions that has something left and is no duplicate.
+func (b *books) refundNow(ctx context.Context, id identity, r *tracker.Refund, actor string) error {
+	var target string
+	err := b.tx.QueryRowContext(ctx, `SELECT id FROM conversion WHERE network = $1 AND external_id = $2 AND type = $3 AND source = $4
+		ORDER BY status = 'duplicated', amount = 0, repeat LIMIT 1`, id.args()...).Scan(&target)
+	if err != nil {
+		return fmt.Errorf("finding the refund's conversion: %w", err)
+	}
+	c, err := b.read(ctx, `c.id = $1`, target)
+	if err != nil {
+		return err
+	}
+	if r.Currency != c.Currency {
+		return tracker.Invalid{{Field: "currency", Message: "is not the conversion's"}}
+	}
+	before := c.Conversion
+	b.takeRefund(c, r, actor)
+	return b.update(ctx, &before, c, keptReport{})
+}
+
+// takeRefund takes the refund from the conversion.
+func (b *books) takeRefund(c *bookedConversion, r *tracker.Refund, actor string) {
+	r.ConversionID = c.ID
+	entry := tracker.Change{Kind: tracker.ChangeRefund, ExternalID: r.ExternalID, Note: r.Note, Actor: actor}
+	if r.Currency != c.Currency {
+		entry.Note = "in another currency, so nothing was taken"
+		c.change(b.now, entry, func() {})
+		return
+	}
+	c.change(b.now, entry, func() { r.Taken = c.take(r.Amount) })
+}
+
+func (b *books) insertRefund(ctx context.Context, r tracker.Refund, hash string, answer []byte, actor string) error {
+	done, err := b.tx.ExecContext(ctx, `INSERT INTO refund (id, network, source, external_id, hash, answer, conversion_type,
+		conversion_external_id, conversion_id, amount, taken, currency, note, actor, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+		ON CONFLICT (network, source, external_id) DO NOTHING`,
+		r.ID, r.Network, r.Source, r.ExternalID, hash, string(answer), string(r.ConversionType), r.ConversionExternalID,
+		r.ConversionID, r.Amount, r.Taken, r.Currency, r.Note, actor, millis(r.CreatedAt))
+	if err != nil {
+		return fmt.Errorf("adding a refund: %w", err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return errClash // the same refund, of another conversion, at the same time
+}
+
+// waitingRefund is a refund that came before its conversion.
+type waitingRefund struct {
+	tracker.Refund
+	actor string
+}
+
+// takeWaiting takes the refunds that wait for the conversion, in the order in which they came.
+func (b *books) takeWaiting(ctx context.Context, c *bookedConversion) error {
+	waiting, err := readAll(ctx, b.tx, "waiting refunds", func(rows *sql.Rows) (waitingRefund, error) {
+		var r waitingRefund
+		err := rows.Scan(&r.ID, &r.ExternalID, &r.Amount, &r.Currency, &r.Note, &r.actor)
+		return r, err
+	}, `SELECT id, external_id, amount, currency, note, actor FROM refund WHERE network = $1 AND conversion_external_id = $2
+		AND conversion_type = $3 AND source = $4 AND conversion_id = '' ORDER BY created_at, id`,
+		c.Network, c.ExternalID, string(c.Type), c.Source)
+	if err != nil {
+		return err
+	}
+	for _, r := range waiting {
+		b.takeRefund(c, &r.Refund, r.actor)
+		_, err := b.tx.ExecContext(ctx, `UPDATE refund SET conversion_id = $2, taken = $3 WHERE id = $1`, r.ID, c.ID, r.Taken)
+		if err != nil {
+			return fmt.Errorf("taking a refund that waited: %w", err)
+		}
+	}
+	return nil
+}

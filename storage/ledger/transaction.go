@@ -1,0 +1,173 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// AddTransaction adds a transaction of a customer, moves the customer's sums, and returns the transaction as JSON
+// (tracker.Transaction). Whoever reports the same one again gets the same bytes and replayed is true.
+//
+// tracker.Invalid: something is wrong with it. tracker.ErrConflict: the network has a transaction of that external id with
+// other content. ErrNotFound: the network and brand have no such customer.
+func (l *Ledger) AddTransaction(ctx context.Context, n tracker.NewTransaction) (answer []byte, replayed bool, err error) {
+	if err = n.Check(); err == nil {
+		err = l.book(ctx, func(b *books) (err error) {
+			answer, replayed, err = b.addTransaction(ctx, n)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("adding a transaction: %w", err)
+	}
+	return answer, replayed, nil
+}
+
+func (b *books) addTransaction(ctx context.Context, n tracker.NewTransaction) (answer []byte, replayed bool, err error) {
+	hash := n.ContentHash()
+	if answer, err = b.knownTransaction(ctx, &n, hash); answer != nil || err != nil {
+		return answer, true, err
+	}
+	t := tracker.Transaction{
+		ID: tracker.NewSessionID(b.now).String(), Network: n.Network, TransactionFields: n.TransactionFields, CreatedAt: b.now,
+	}
+	if t.CustomerID, err = b.customerID(ctx, n.Network, n.CustomerExternalID, n.CustomerBrand); err != nil {
+		return nil, false, err
+	}
+	if t.Time.IsZero() {
+		t.Time = b.now
+	}
+	t.Time = fromMillis(millis(t.Time))
+	if answer, err = json.Marshal(t); err != nil {
+		return nil, false, fmt.Errorf("writing the answer: %w", err)
+	}
+	if err := b.insertTransaction(ctx, &t, hash, answer); err != nil {
+		return nil, false, err
+	}
+	return answer, false, b.addToSum(ctx, &t)
+}
+
+// knownTransaction returns the answer to an earlier report of the transaction, or nil if there was none.
+func (b *books) knownTransaction(ctx context.Context, n *tracker.NewTransaction, hash string) (answer []byte, err error) {
+	var known string
+	err = b.tx.QueryRowContext(ctx, `SELECT hash, answer FROM customer_transaction WHERE network = $1 AND external_id = $2`,
+		n.Network, n.ExternalID).Scan(&known, &answer)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("looking for an earlier report: %w", err)
+	case known != hash:
+		return nil, tracker.ErrConflict
+	}
+	return answer, nil
+}
+
+// customerID returns the books' id of the customer whom the merchant knows by that id, also of one who was erased.
+func (b *books) customerID(ctx context.Context, network, externalID, brand string) (id string, err error) {
+	err = b.tx.QueryRowContext(ctx, `SELECT id FROM customer WHERE network = $1 AND external_id IN ($2, $3) AND brand = $4`,
+		network, externalID, b.ledger.pseudonym(network, externalID, brand), brand).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return "", fmt.Errorf("customer: %w", err)
+	}
+	return id, nil
+}
+
+// insertTransaction writes a new transaction. errClash: another database transaction was first.
+func (b *books) insertTransaction(ctx context.Context, t *tracker.Transaction, hash string, answer []byte) error {
+	done, err := b.tx.ExecContext(ctx, `INSERT INTO customer_transaction (id, network, customer_id, external_id, hash, answer, type,
+		time, currency, deposit, gross_revenue, wagered, rev_share_commission, cpa_commission, fixed_commission, product,
+		category, label, note, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		ON CONFLICT (network, external_id) DO NOTHING`,
+		t.ID, t.Network, t.CustomerID, t.ExternalID, hash, string(answer), t.Type,
+		millis(t.Time), t.Currency, t.Deposit, t.GrossRevenue, t.Wagered, t.RevShareCommission, t.CPACommission, t.FixedCommission,
+		t.Product, t.Category, t.Label, t.Note, millis(t.CreatedAt))
+	return inserted(done, err)
+}
+
+// addToSum moves the customer's sums. The first deposit is the earliest by its own time, not by that of the report.
+func (b *books) addToSum(ctx context.Context, t *tracker.Transaction) error {
+	var firstAt, firstDeposit int64
+	if t.Deposit > 0 {
+		firstAt, firstDeposit = millis(t.Time), t.Deposit
+	}
+	const earlier = `CASE WHEN excluded.first_deposit_at > 0 AND
+		(customer_sum.first_deposit_at = 0 OR excluded.first_deposit_at < customer_sum.first_deposit_at) THEN `
+	_, err := b.tx.ExecContext(ctx, `INSERT INTO customer_sum (customer_id, currency, transactions, deposits, first_deposit_at,
+		first_deposit, gross_revenue, wagered, rev_share_commission, cpa_commission, fixed_commission)
+		VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (customer_id, currency) DO UPDATE SET
+		transactions = customer_sum.transactions + 1,
+		deposits = customer_sum.deposits + excluded.deposits,
+		first_deposit = `+earlier+`excluded.first_deposit ELSE customer_sum.first_deposit END,
+		first_deposit_at = `+earlier+`excluded.first_deposit_at ELSE customer_sum.first_deposit_at END,
+		gross_revenue = customer_sum.gross_revenue + excluded.gross_revenue,
+		wagered = customer_sum.wagered + excluded.wagered,
+		rev_share_commission = customer_sum.rev_share_commission + excluded.rev_share_commission,
+		cpa_commission = customer_sum.cpa_commission + excluded.cpa_commission,
+		fixed_commission = customer_sum.fixed_commission + excluded.fixed_commission`,
+		t.CustomerID, t.Currency, t.Deposit, firstAt, firstDeposit,
+		t.GrossRevenue, t.Wagered, t.RevShareCommission, t.CPACommission, t.FixedCommission)
+	if err != nil {
+		return fmt.Errorf("moving the customer's sums: %w", err)
+	}
+	return nil
+}
+
+const selectTransactions = `SELECT t.id, t.network, t.customer_id, t.external_id, t.type, t.time, t.currency, t.deposit,
+	t.gross_revenue, t.wagered, t.rev_share_commission, t.cpa_commission, t.fixed_commission, t.product, t.category, t.label,
+	t.note, t.created_at FROM customer_transaction t`
+
+func scanTransaction(rows *sql.Rows) (t tracker.Transaction, err error) {
+	var at, created int64
+	err = rows.Scan(&t.ID, &t.Network, &t.CustomerID, &t.ExternalID, &t.Type, &at, &t.Currency, &t.Deposit,
+		&t.GrossRevenue, &t.Wagered, &t.RevShareCommission, &t.CPACommission, &t.FixedCommission, &t.Product, &t.Category, &t.Label,
+		&t.Note, &created)
+	t.Time, t.CreatedAt = fromMillis(at), fromMillis(created)
+	return t, err
+}
+
+// Transaction returns a transaction. ErrNotFound: the network has none of that id.
+func (l *Ledger) Transaction(ctx context.Context, network, id string) (tracker.Transaction, error) {
+	if _, err := tracker.ParseSessionID(id); err != nil {
+		return tracker.Transaction{}, fmt.Errorf("reading a transaction: %w", ErrNotFound)
+	}
+	t, err := only(readAll(ctx, l.db.Read, "a transaction", scanTransaction,
+		selectTransactions+` WHERE t.network = $1 AND t.id = $2`, network, id))
+	if err != nil {
+		return tracker.Transaction{}, fmt.Errorf("reading a transaction: %w", err)
+	}
+	return t, nil
+}
+
+// Transactions returns a page of the network's transactions, newest first by when they were reported, and the cursor of the
+// next page. tracker.ErrCursor: p.After is none of ours.
+func (l *Ledger) Transactions(
+	ctx context.Context, network string, f tracker.TransactionFilter, p tracker.Page,
+) ([]tracker.Transaction, string, error) {
+	s := selectOf("t.network", network)
+	andIf(s, `t.customer_id = ?`, f.CustomerID)
+	andIf(s, `t.external_id = ?`, f.ExternalID)
+	andIf(s, `t.type = ?`, f.Type)
+	andTime(s, `t.time >= ?`, f.MinTime)
+	andTime(s, `t.time <= ?`, f.MaxTime)
+	if err := s.newest("t.created_at", "t.id", p); err != nil {
+		return nil, "", err
+	}
+	rows, err := readAll(ctx, l.db.Read, "transactions", scanTransaction, selectTransactions+s.text, s.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	page, next := cutNewest(rows, p, func(t tracker.Transaction) (time.Time, string) { return t.CreatedAt, t.ID })
+	return page, next, nil
+}
