@@ -1,0 +1,195 @@
+// Package api serves the native REST API of the books: affiliates, campaigns, links, sessions, customers, transactions,
+// conversions, keys, reports and what privacy asks for, as JSON under Prefix, described by an OpenAPI document.
+//
+// Bodies are strict, errors are problems as RFC 9457 has them and never repeat what was sent, and every route needs a key
+// with the scope that its operation names. huma (github.com/danielgtaylor/huma) reads the parameters and writes the
+// document; everything else is our own, and nothing of huma's process-wide settings is touched, since other modules of the
+// same Caddy may use it.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// Prefix is where the API's paths begin.
+const Prefix = "/affiliate/v1/"
+
+// requestTime bounds one request. A change is not given up when its client is: who does not hear the answer asks again and
+// gets it.
+const requestTime = 30 * time.Second
+
+// Options is what an API works with.
+type Options struct {
+	// Books returns the ledger; while it returns an error, requests are answered with 503 and the error's text, which anybody
+	// who asks may read: it must say nothing of addresses, paths and secrets.
+	Books func() (Books, error)
+	// LinksChanged is called after every change of a link, an affiliate or a campaign, before it is answered. Nil: nobody.
+	LinksChanged func(ctx context.Context)
+	// OpenToken opens the token of a visitor of the network.
+	OpenToken func(network, text string) (tracker.Token, bool)
+	// Logger takes what is our own fault. Nil: slog.Default().
+	Logger *slog.Logger
+	// Now tells the time. Nil: time.Now.
+	Now func() time.Time
+}
+
+// API is the handler of everything under Prefix. It is made once and may be used by any number of goroutines.
+type API struct {
+	books        func() (Books, error)
+	linksChanged func(ctx context.Context)
+	openToken    func(network, text string) (tracker.Token, bool)
+	logger       *slog.Logger
+	now          func() time.Time
+
+	mux      *http.ServeMux
+	huma     huma.API
+	document []byte // OpenAPI 3.1
+}
+
+// New makes an API.
+func New(o Options) *API {
+	a := &API{
+		books: o.Books, linksChanged: o.LinksChanged, openToken: o.OpenToken, logger: o.Logger, now: o.Now,
+		mux: http.NewServeMux(),
+	}
+	if a.linksChanged == nil {
+		a.linksChanged = func(context.Context) {}
+	}
+	if a.logger == nil {
+		a.logger = slog.Default()
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	a.huma = newHuma(a)
+	for _, add := range []func(){
+		a.affiliates, a.campaigns, a.links, a.sessions, a.customers, a.transactions, a.conversions, a.refunds, a.keys, a.reports,
+		a.privacy,
+	} {
+		add()
+	}
+	a.document = describe(a.huma.OpenAPI())
+	a.mux.HandleFunc("GET "+Prefix+"openapi.json", a.serveDocument)
+	a.mux.HandleFunc("/", a.serveUnknown)
+	return a
+}
+
+// call is one request on its way through the API.
+type call struct {
+	requestID string
+	operation string // empty until a route is found
+	network   string
+	actor     string // who does it: the id of the key, or "admin"
+	key       tracker.Key
+	books     Books
+}
+
+type callKey struct{}
+
+// callOf returns the call that a request's context carries.
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{requestID: requestID(r)}
+	started := time.Now()
+	answer := &recorder{ResponseWriter: w}
+	defer func() { observe(c.operation, answer.status, time.Since(started)) }()
+	defer a.recover(answer, c)
+
+	header := answer.Header()
+	header.Set("X-Request-Id", c.requestID)
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+
+	ctx := context.WithValue(r.Context(), callKey{}, c)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	r = r.WithContext(ctx)
+	if path.Clean(r.URL.Path) != r.URL.Path { // the mux would redirect
+		a.fail(answer, c, errNoRoute)
+		return
+	}
+	a.mux.ServeHTTP(answer, r)
+}
+
+// recover answers a panic of ours with a problem. The log gets the place and the type: the value may be somebody's data.
+func (a *API) recover(w *recorder, c *call) {
+	value := recover()
+	if value == nil {
+		return
+	}
+	if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(value)
+	}
+	a.logger.Error("a request panicked", "operation", c.operation, "request_id", c.requestID,
+		"type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+	if w.status != 0 {
+		panic(http.ErrAbortHandler) // half an answer is out: breaking it off is the one sign left
+	}
+	a.fail(w, c, errInternal)
+}
+
+func (a *API) serveDocument(w http.ResponseWriter, r *http.Request) {
+	callOf(r.Context()).operation = "openapi"
+	writeJSON(w, http.StatusOK, a.document)
+}
+
+// serveUnknown answers what no route is for: 405 where another method has one, 404 otherwise.
+func (a *API) serveUnknown(w http.ResponseWriter, r *http.Request) {
+	c := callOf(r.Context())
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := a.mux.Handler(other); strings.HasPrefix(pattern, method+" ") {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		a.fail(w, c, errNoRoute)
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	a.fail(w, c, errMethod)
+}
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int // 0 until the header is written
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets an http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+)
+
+const (
+	// maxBody is the size in bytes of the largest body.
+	maxBody = 64 << 10
+	// bodyTime is how long a client may take to send one.
+	bodyTime = 10 * time.Second
+)
+
+var (
+	errMalformed = problem(http.StatusBadRequest, "malformed", "Malformed body", "The body must be a JSON object, and one only, in UTF-8.")
+	errTooLarge  = problem(http.StatusRequestEntityTooLarge, "too-large", "Body too large", "A body has at most 65536 bytes.")
+	errMediaType = problem(http.StatusUnsupportedMediaType, "media-type", "Unsupported media type",
+		"The body must be JSON, with the header Content-Type: application/json.")
+	errBodyTime = problem(http.StatusRequestTimeout, "timeout", "Body too slow", "The body did not arrive in time.")
+)
+
+// bodyReader is what a struct with an embedded body or patch is.
+type bodyReader interface {
+	read(w http.ResponseWriter, r *http.Request) error
+	bodyType() reflect.Type
+}
+
+// body is the body of a request: the strict JSON of a T. Where a client sends none, it counts as {}.
+type body[T any] struct{ value T }
+
+// defaulter is a T with fields whose default is not zero.
+type defaulter interface{ setDefaults() }
+
+func (b *body[T]) read(w http.ResponseWriter, r *http.Request) error {
+	data, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	if d, ok := any(&b.value).(defaulter); ok {
+		d.setDefaults()
+	}
+	return decode(data, &b.value)
+}
+
+func (*body[T]) bodyType() reflect.Type { return reflect.TypeFor[T]() }
+
+// patch is the body of a request that changes some fields of a T, each as a whole.
+type patch[T any] struct{ data []byte }
+
+func (p *patch[T]) read(w http.ResponseWriter, r *http.Request) (err error) {
+	if p.data, err = readBody(w, r); err != nil {
+		return err
+	}
+	var alone T
+	return decode(p.data, &alone)
+}
+
+func (*patch[T]) bodyType() reflect.Type { return reflect.TypeFor[T]() }
+
+// apply is the change that the patch asks for.
+func (p *patch[T]) apply(to *T) error { return decode(p.data, to) }
+
+// readBody reads the JSON of a request; that of an empty body is {}.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(bodyTime)) // not every writer can; then the server's own limits hold
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	control.SetReadDeadline(time.Time{})
+
+	var tooLarge *http.MaxBytesError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errTooLarge
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return nil, errBodyTime
+	case err != nil:
+		return nil, errMalformed
+	case len(data) == 0:
+		return []byte("{}"), nil
+	case !isJSON(r.Header):
+		return nil, errMediaType
+	}
+	return data, nil
+}
+
+// isJSON reports whether the header says that the body is JSON in UTF-8.
+func isJSON(h http.Header) bool {
+	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	charset, given := params["charset"]
+	return err == nil && mediaType == "application/json" && (!given || strings.EqualFold(charset, "utf-8"))
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// column is a column of a CSV answer.
+type column[T any] struct {
+	name string
+	cell func(*T) any // a string, int64, bool or time
+}
+
+// encodeCSV writes a header line and a line for each row (RFC 4180).
+func encodeCSV[T any](w io.Writer, rows []T, columns []column[T]) error {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	line := make([]string, len(columns))
+	for i, c := range columns {
+		line[i] = c.name
+	}
+	if err := out.Write(line); err != nil {
+		return err
+	}
+	for i := range rows {
+		for j, c := range columns {
+			line[j] = cell(c.cell(&rows[i]))
+		}
+		if err := out.Write(line); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// cell writes a value. Text, which strangers may have chosen, is guarded; a number of ours is no formula even if it is
+// negative.
+func cell(v any) string {
+	switch v := v.(type) {
+	case string:
+		return guardFormula(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case bool:
+		return strconv.FormatBool(v)
+	case time.Time:
+		if v.IsZero() {
+			return ""
+		}
+		return v.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	case *time.Time:
+		if v == nil {
+			return ""
+		}
+		return cell(*v)
+	}
+	panic(fmt.Sprintf("api: a CSV column has values of type %T", v))
+}
+
+// Spreadsheets take a cell for a formula if it begins with one of these, also in full width
+// (https://owasp.org/www-community/attacks/CSV_Injection). Some cut spaces and quotes off first.
+const (
+	formulaStarts = "=+-@\t\r\n＝＋－＠"
+	skippedStarts = " \"'`\u00a0\u3000\ufeff"
+)
+
+// guardFormula puts an apostrophe before text that a spreadsheet might compute.
+func guardFormula(s string) string {
+	if rest := strings.TrimLeft(s, skippedStarts); rest != "" && strings.ContainsAny(firstRune(rest), formulaStarts) {
+		return "'" + s
+	}
+	return s
+}
+
+func firstRune(s string) string {
+	for _, r := range s {
+		return string(r)
+	}
+	return ""
+}

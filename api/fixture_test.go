@@ -1,0 +1,264 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+var _ Books = (*ledger.Ledger)(nil)
+
+// shop is an API on a real ledger, with a client.
+type shop struct {
+	testing.TB
+	api     *API
+	books   *ledger.Ledger
+	sealer  *tracker.Sealer
+	now     atomic.Pointer[time.Time]
+	changes atomic.Int64 // calls of LinksChanged
+	log     bytes.Buffer
+	key     string // the key of do
+}
+
+// newShop opens one in the network "acme", whose client has a key with all scopes.
+func newShop(t testing.TB) *shop {
+	t.Helper()
+	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := books.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &shop{TB: t, books: books}
+	s.at(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	books.SetClock(func() time.Time { return *s.now.Load() })
+	if s.sealer, err = tracker.NewSealer([]string{strings.Repeat("secret", 8)}); err != nil {
+		t.Fatal(err)
+	}
+	s.api = New(Options{
+		Books:        func() (Books, error) { return books, nil },
+		LinksChanged: func(context.Context) { s.changes.Add(1) },
+		OpenToken: func(network, text string) (tracker.Token, bool) {
+			token, err := s.sealer.Open(network, text)
+			return token, err == nil
+		},
+		Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
+		Now:    func() time.Time { return *s.now.Load() },
+	})
+	s.key = s.newKey("acme", tracker.ScopeAll)
+	return s
+}
+
+// at sets the clock.
+func (s *shop) at(now time.Time) { s.now.Store(&now) }
+
+// newKey makes a key with a rate that no test reaches, and returns its text.
+func (s *shop) newKey(network string, scopes ...tracker.Scope) string {
+	s.Helper()
+	key, text := tracker.NewKey(network, "test", scopes, tracker.MaxRate, *s.now.Load())
+	if err := s.books.CreateKey(s.Context(), key); err != nil {
+		s.Fatal(err)
+	}
+	return text
+}
+
+// reply is an answer.
+type reply struct {
+	t      testing.TB
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request with the shop's key. A body that is no string is sent as JSON.
+func (s *shop) do(method, path string, body any) reply {
+	s.Helper()
+	return s.send(s.request(method, path, body))
+}
+
+func (s *shop) request(method, path string, body any) *http.Request {
+	s.Helper()
+	var reader io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		reader = strings.NewReader(b)
+	default:
+		text, err := json.Marshal(body)
+		if err != nil {
+			s.Fatal(err)
+		}
+		reader = bytes.NewReader(text)
+	}
+	r := httptest.NewRequest(method, "/affiliate/v1/"+path, reader)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if s.key != "" {
+		r.Header.Set("Authorization", "Bearer "+s.key)
+	}
+	return r
+}
+
+func (s *shop) send(r *http.Request) reply {
+	w := httptest.NewRecorder()
+	s.api.ServeHTTP(w, r)
+	return reply{s.TB, w.Code, w.Header(), w.Body.String()}
+}
+
+// want fails unless the answer has the status.
+func (r reply) want(status int) reply {
+	r.t.Helper()
+	if r.status != status {
+		r.t.Fatalf("status %d, want %d: %s", r.status, status, r.body)
+	}
+	return r
+}
+
+// object reads the answer into an object.
+func (r reply) object() map[string]any {
+	r.t.Helper()
+	var v map[string]any
+	r.read(&v)
+	return v
+}
+
+// number is a field of the answer that is a number.
+func (r reply) number(field string) int64 {
+	r.t.Helper()
+	n, ok := r.object()[field].(json.Number)
+	if !ok {
+		r.t.Fatalf("%s is no number in %s", field, r.body)
+	}
+	i, err := n.Int64()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return i
+}
+
+// text is a field of the answer that is a string.
+func (r reply) text(field string) string {
+	r.t.Helper()
+	s, ok := r.object()[field].(string)
+	if !ok {
+		r.t.Fatalf("%s is no string in %s", field, r.body)
+	}
+	return s
+}
+
+// rows are those of a list.
+func (r reply) rows() []map[string]any {
+	r.t.Helper()
+	var list struct {
+		Data []map[string]any `json:"data"`
+	}
+	r.want(http.StatusOK).read(&list)
+	if list.Data == nil {
+		r.t.Fatalf("data is no array in %s", r.body)
+	}
+	return list.Data
+}
+
+func (r reply) read(v any) {
+	r.t.Helper()
+	d := json.NewDecoder(strings.NewReader(r.body))
+	d.UseNumber()
+	if err := d.Decode(v); err != nil {
+		r.t.Fatalf("reading %q: %v", r.body, err)
+	}
+}
+
+// wantProblem fails unless the answer is this problem, with an entry for each of the paths.
+func (r reply) wantProblem(status int, name string, paths ...string) reply {
+	r.t.Helper()
+	r.want(status)
+	var p Problem
+	r.read(&p)
+	if p.Type != problemPrefix+name || p.Status != status || p.Title == "" || p.Detail == "" ||
+		p.RequestID != r.header.Get("X-Request-Id") || r.header.Get("Content-Type") != "application/problem+json" {
+		r.t.Fatalf("not the problem %s: %s %v", name, r.body, r.header)
+	}
+	for _, path := range paths {
+		if !strings.Contains(r.body, `{"path":"`+path+`",`) {
+			r.t.Errorf("no entry for %s: %s", path, r.body)
+		}
+	}
+	return r
+}
+
+// fields is a JSON object for a request.
+type fields map[string]any
+
+func (o fields) with(field string, value any) fields {
+	changed := fields{field: value}
+	for name, v := range o {
+		if name != field {
+			changed[name] = v
+		}
+	}
+	return changed
+}
+
+func (o fields) without(field string) fields {
+	changed := o.with(field, nil)
+	delete(changed, field)
+	return changed
+}
+
+var sale = fields{"external_id": "order-1", "type": "buy", "amount": 9990, "currency": "EUR"}
+
+// click books a session of a link and returns it with the token that its visitor has.
+func (s *shop) click(network, code string) (session tracker.Session, token string) {
+	s.Helper()
+	at := s.now.Load().Add(-time.Hour)
+	session = tracker.Session{
+		ID: tracker.NewSessionID(at), Network: network, Code: code, Time: at, Class: tracker.ClassHuman,
+		Visitor: tracker.NewVisitorID(), IP: "203.0.113.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64)",
+		Host: "shop.example.com", Route: "/", Query: "via=" + code + "&sub1=news", Param: "via",
+	}
+	booked := tracker.BookedSession{Session: session, SubIDs: map[string]string{"sub1": "news"}}
+	_, err := s.books.Apply(s.Context(), tracker.NewSessionID(at).String(), []ledger.Record{
+		{Seq: 1, Session: &booked, Raw: session.AppendRecord(nil)},
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	touch := tracker.Touch{Session: session.ID, Code: code, Time: session.Time}
+	token, err = s.sealer.Seal(tracker.Token{Network: network, Visitor: session.Visitor, First: touch, Last: touch})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return session, token
+}
+
+// newLink makes a link of a new affiliate in a campaign that pays 10 %.
+func (s *shop) newLink(code string) reply {
+	s.Helper()
+	campaign := s.do("POST", "campaigns", fields{
+		"name": "campaign of " + code, "commissions": []fields{{"name": "default", "percent": "10"}},
+	}).want(http.StatusCreated).number("id")
+	return s.do("POST", "links", fields{"code": code, "affiliate": "partner of " + code, "campaign_id": campaign}).want(http.StatusCreated)
+}
+
+// toText is a JSON number as text.
+func toText(v any) string { return v.(json.Number).String() }
+
+func text(n int64) string { return strconv.FormatInt(n, 10) }

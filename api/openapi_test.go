@@ -1,0 +1,177 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+type openAPI struct {
+	OpenAPI    string `json:"openapi"`
+	Components struct {
+		Schemas map[string]*struct {
+			Properties map[string]any `json:"properties"`
+			Required   []string       `json:"required"`
+		} `json:"schemas"`
+	} `json:"components"`
+	Paths map[string]map[string]struct {
+		OperationID string                `json:"operationId"`
+		Summary     string                `json:"summary"`
+		Security    []map[string][]string `json:"security"`
+		Responses   map[string]any        `json:"responses"`
+		RequestBody *struct {
+			Content map[string]struct {
+				Schema struct {
+					Ref string `json:"$ref"`
+				} `json:"schema"`
+			} `json:"content"`
+		} `json:"requestBody"`
+	} `json:"paths"`
+}
+
+// readDocument asks for the document without a key.
+func readDocument(t *testing.T) (openAPI, string) {
+	t.Helper()
+	a := New(Options{})
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/affiliate/v1/openapi.json", nil))
+	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" {
+		t.Fatalf("the document: status %d, type %q", w.Code, w.Header().Get("Content-Type"))
+	}
+	var document openAPI
+	if err := json.Unmarshal(w.Body.Bytes(), &document); err != nil {
+		t.Fatalf("the document is not JSON: %v", err)
+	}
+	return document, w.Body.String()
+}
+
+func TestDocumentNamesEachOperationAndItsScope(t *testing.T) {
+	document, _ := readDocument(t)
+	if document.OpenAPI != "3.1.0" {
+		t.Errorf("openapi is %q", document.OpenAPI)
+	}
+	seen := map[string]string{}
+	for path, operations := range document.Paths {
+		for method, op := range operations {
+			where := method + " " + path
+			if other, ok := seen[op.OperationID]; ok || op.OperationID == "" {
+				t.Errorf("%s has the operation id %q, as has %s", where, op.OperationID, other)
+			}
+			seen[op.OperationID] = where
+			if op.Summary == "" {
+				t.Errorf("%s has no summary", where)
+			}
+			if len(op.Security) != 2 || len(op.Security[0]["bearer"]) != 1 || tracker.CheckScopes([]tracker.Scope{tracker.Scope(op.Security[0]["bearer"][0])}) != nil {
+				t.Errorf("%s has the security %v, want one known scope", where, op.Security)
+			}
+			for _, status := range []string{"401", "403", "422", "429", "503"} {
+				if op.Responses[status] == nil {
+					t.Errorf("%s does not document %s", where, status)
+				}
+			}
+			if (method == "post" || method == "patch") != (op.RequestBody != nil) {
+				t.Errorf("%s: a body is documented: %v", where, op.RequestBody != nil)
+			}
+		}
+	}
+	want := []string{
+		"create-affiliate", "create-campaign", "create-conversion", "create-customer", "create-key", "create-link", "create-refund",
+		"create-transaction", "delete-affiliate", "delete-campaign", "erase-person", "export-person", "get-affiliate", "get-campaign",
+		"get-conversion", "get-customer", "get-link", "get-report", "get-session", "get-transaction", "list-affiliates",
+		"list-campaigns", "list-conversions", "list-customers", "list-keys", "list-links", "list-sessions", "list-transactions",
+		"reverse-conversion", "revoke-key", "update-affiliate", "update-campaign", "update-conversion", "update-customer", "update-link",
+	}
+	var got []string
+	for id := range seen {
+		got = append(got, id)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("operations:\n got %v\nwant %v", got, want)
+	}
+}
+
+func TestDocumentRefersToWhatItHasAndNothingElse(t *testing.T) {
+	document, text := readDocument(t)
+	for _, piece := range strings.Split(text, `"`+schemaPrefix)[1:] {
+		name, _, _ := strings.Cut(piece, `"`)
+		if document.Components.Schemas[name] == nil {
+			t.Errorf("a reference leads to %s, which is missing", name)
+		}
+	}
+	for name := range document.Components.Schemas {
+		if strings.Contains(name, "Foreign") || name == "ErrorModel" {
+			t.Errorf("%s is no schema of ours", name)
+		}
+		if !strings.Contains(text, `"`+schemaPrefix+name+`"`) {
+			t.Errorf("nothing refers to the schema %s", name)
+		}
+	}
+	for _, unwanted := range []string{"$schema", "unpkg.com"} {
+		if strings.Contains(text, unwanted) {
+			t.Errorf("the document contains %s", unwanted)
+		}
+	}
+}
+
+// The document's limits are written into tags, where no constant can stand.
+func TestDocumentHasTheLimitsOfTheBooks(t *testing.T) {
+	document, _ := readDocument(t)
+	field := func(schema, name string) map[string]any {
+		t.Helper()
+		property, ok := document.Components.Schemas[schema].Properties[name].(map[string]any)
+		if !ok {
+			t.Fatalf("%s has no %s", schema, name)
+		}
+		return property
+	}
+	for _, limit := range []struct {
+		schema, field, keyword string
+		want                   float64
+	}{
+		{"BodyCreateKey", "rate", "maximum", tracker.MaxRate},
+		{"BodyCreateKey", "name", "maxLength", tracker.MaxName},
+		{"BodyCreateConversion", "amount", "maximum", tracker.MaxAmount},
+		{"BodyUpdateConversion", "amount", "maximum", tracker.MaxAmount},
+		{"BodyCreateRefund", "amount", "maximum", tracker.MaxAmount},
+	} {
+		if got := field(limit.schema, limit.field)[limit.keyword]; got != limit.want {
+			t.Errorf("%s.%s has the %s %v, want %v", limit.schema, limit.field, limit.keyword, got, limit.want)
+		}
+	}
+	if got := field("BodyCreateRefund", "source")["enum"]; fmt.Sprint(got) != fmt.Sprint(tracker.Sources) {
+		t.Errorf("the sources are %v, want %v", got, tracker.Sources)
+	}
+}
+
+func TestDocumentTakesNullOnlyWhereItTakesSomethingAway(t *testing.T) {
+	document, _ := readDocument(t)
+	var takers []string
+	for schema, s := range document.Components.Schemas {
+		for name, property := range s.Properties {
+			if text, _ := json.Marshal(property); strings.Contains(string(text), `"null"`) {
+				takers = append(takers, schema+"."+name)
+			}
+		}
+	}
+	slices.Sort(takers)
+	if want := []string{"BodyCreateLink.expires_at", "BodyUpdateLink.expires_at"}; !slices.Equal(takers, want) {
+		t.Errorf("null is taken for %v, want %v", takers, want)
+	}
+}
+
+func TestTagsAreTheResources(t *testing.T) {
+	var names []string
+	for _, tag := range tags {
+		names = append(names, tag.Name)
+	}
+	if !slices.Equal(names, tracker.Resources) {
+		t.Errorf("tags %v, resources %v", names, tracker.Resources)
+	}
+}

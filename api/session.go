@@ -1,0 +1,172 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+func (a *API) sessions() {
+	register(a, operation{
+		id: "list-sessions", method: http.MethodGet, path: "sessions", scope: "sessions:read",
+		summary: "List sessions", about: "The newest first. At most one of sub1 to sub5 can be asked for.", answer: List[session]{}, csv: true,
+	}, a.listSessions)
+	register(a, operation{
+		id: "get-session", method: http.MethodGet, path: "sessions/{id}", scope: "sessions:read",
+		summary: "Read a session", answer: session{},
+	}, a.getSession)
+}
+
+// byID is the parameter of a route to one session, customer, transaction or conversion.
+type byID struct {
+	ID string `path:"id" doc:"a UUID"`
+}
+
+// canonical returns the id as the books write it; for what is no id there is nothing to be found.
+func (b byID) canonical() (string, error) {
+	id, err := tracker.ParseSessionID(b.ID)
+	if err != nil {
+		return "", tracker.ErrNotFound
+	}
+	return id.String(), nil
+}
+
+// session is a session as the API shows it. Text that visitors sent is as it was captured.
+type session struct {
+	ID            string            `json:"id" doc:"UUIDv7"`
+	Network       string            `json:"network"`
+	LinkID        int64             `json:"link_id"`
+	Code          string            `json:"code"`
+	Affiliate     string            `json:"affiliate"`
+	VisitorID     string            `json:"visitor_id" doc:"empty without consent"`
+	Time          time.Time         `json:"time"`
+	IP            string            `json:"ip"`
+	UserAgent     string            `json:"user_agent"`
+	Browser       string            `json:"browser"`
+	OS            string            `json:"os"`
+	Device        string            `json:"device"`
+	Query         string            `json:"query"`
+	SubIDs        map[string]string `json:"sub_ids" doc:"sub1 to sub5"`
+	ClickIDs      map[string]string `json:"click_ids" doc:"the advertising networks' own, under their names"`
+	Host          string            `json:"host"`
+	Route         string            `json:"route"`
+	Referrer      string            `json:"referrer"`
+	Param         string            `json:"param" doc:"what named the code: a parameter, path or subdomain"`
+	Class         tracker.Class     `json:"class"`
+	Reconstructed bool              `json:"reconstructed" doc:"rebuilt from a visitor's token, since its record was gone"`
+	NoShare       bool              `json:"no_share" doc:"the visitor does not want it to be shared: it is forwarded to no platform"`
+}
+
+func showSession(s tracker.BookedSession) session {
+	shown := session{
+		ID: s.ID.String(), Network: s.Network, LinkID: s.LinkID, Code: s.Code, Affiliate: s.Affiliate, Time: s.Time.UTC(),
+		IP: s.IP, UserAgent: s.UserAgent, Browser: s.Browser, OS: s.OS, Device: s.Device, Query: s.Query, SubIDs: s.SubIDs,
+		ClickIDs: s.ClickIDs, Host: s.Host, Route: s.Route, Referrer: s.Referrer, Param: s.Param, Class: s.Class,
+		Reconstructed: s.Reconstructed, NoShare: s.NoShare,
+	}
+	if !s.Visitor.IsZero() {
+		shown.VisitorID = s.Visitor.String()
+	}
+	if shown.SubIDs == nil {
+		shown.SubIDs = map[string]string{}
+	}
+	if shown.ClickIDs == nil {
+		shown.ClickIDs = map[string]string{}
+	}
+	return shown
+}
+
+type sessionList struct {
+	Paging
+	Class         tracker.Class `query:"class"`
+	Code          string        `query:"code" doc:"without case"`
+	LinkID        int64         `query:"link_id" minimum:"1"`
+	AffiliateID   int64         `query:"affiliate_id" minimum:"1"`
+	VisitorID     string        `query:"visitor_id"`
+	MinTime       time.Time     `query:"min_time" doc:"inclusive"`
+	MaxTime       time.Time     `query:"max_time" doc:"inclusive"`
+	Sub1          string        `query:"sub1"`
+	Sub2          string        `query:"sub2"`
+	Sub3          string        `query:"sub3"`
+	Sub4          string        `query:"sub4"`
+	Sub5          string        `query:"sub5"`
+	Reconstructed given[bool]   `query:"reconstructed"`
+}
+
+func (in *sessionList) filter() (tracker.SessionFilter, error) {
+	f := tracker.SessionFilter{
+		Class: in.Class, Code: in.Code, LinkID: in.LinkID, AffiliateID: in.AffiliateID, MinTime: in.MinTime, MaxTime: in.MaxTime,
+		Reconstructed: in.Reconstructed.pointer(),
+	}
+	var wrong tracker.Invalid
+	if in.VisitorID != "" {
+		var err error
+		if f.Visitor, err = tracker.ParseVisitorID(in.VisitorID); err != nil {
+			wrong.Add("visitor_id", "must be 32 hexadecimal digits")
+		}
+	}
+	for name, value := range map[string]string{"sub1": in.Sub1, "sub2": in.Sub2, "sub3": in.Sub3, "sub4": in.Sub4, "sub5": in.Sub5} {
+		if value == "" {
+			continue
+		}
+		if f.SubIDName != "" {
+			wrong.Add("sub1", "only one of sub1 to sub5 can be asked for")
+		}
+		f.SubIDName, f.SubIDValue = name, value
+	}
+	return f, wrong.Err()
+}
+
+func (a *API) listSessions(ctx context.Context, c *call, in *sessionList) (answer, error) {
+	filter, err := in.filter()
+	if err != nil {
+		return nil, err
+	}
+	rows, next, err := c.books.FindSessions(ctx, c.network, filter, in.page())
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]session, len(rows))
+	for i, s := range rows {
+		shown[i] = showSession(s)
+	}
+	return listing(shown, next, sessionColumns), nil
+}
+
+var sessionColumns = []column[session]{
+	{"id", func(s *session) any { return s.ID }},
+	{"time", func(s *session) any { return s.Time }},
+	{"class", func(s *session) any { return string(s.Class) }},
+	{"link_id", func(s *session) any { return s.LinkID }},
+	{"code", func(s *session) any { return s.Code }},
+	{"affiliate", func(s *session) any { return s.Affiliate }},
+	{"visitor_id", func(s *session) any { return s.VisitorID }},
+	{"ip", func(s *session) any { return s.IP }},
+	{"user_agent", func(s *session) any { return s.UserAgent }},
+	{"browser", func(s *session) any { return s.Browser }},
+	{"os", func(s *session) any { return s.OS }},
+	{"device", func(s *session) any { return s.Device }},
+	{"host", func(s *session) any { return s.Host }},
+	{"route", func(s *session) any { return s.Route }},
+	{"query", func(s *session) any { return s.Query }},
+	{"referrer", func(s *session) any { return s.Referrer }},
+	{"param", func(s *session) any { return s.Param }},
+	{"sub1", func(s *session) any { return s.SubIDs["sub1"] }},
+	{"sub2", func(s *session) any { return s.SubIDs["sub2"] }},
+	{"sub3", func(s *session) any { return s.SubIDs["sub3"] }},
+	{"sub4", func(s *session) any { return s.SubIDs["sub4"] }},
+	{"sub5", func(s *session) any { return s.SubIDs["sub5"] }},
+	{"reconstructed", func(s *session) any { return s.Reconstructed }},
+	{"no_share", func(s *session) any { return s.NoShare }},
+}
+
+func (a *API) getSession(ctx context.Context, c *call, in *byID) (answer, error) {
+	id, err := tracker.ParseSessionID(in.ID)
+	if err != nil {
+		return nil, tracker.ErrNotFound
+	}
+	s, err := c.books.FindSession(ctx, c.network, id)
+	return found(showSession(s), err)
+}
