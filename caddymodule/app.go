@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/caddyserver/certmagic"
 
+	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -51,8 +53,15 @@ type App struct {
 	// Default: 30d.
 	Window caddy.Duration `json:"window,omitempty"`
 
-	// Who earns a conversion. The one rule so far is `last_click`, the default.
+	// Which of a visitor's clicks earns a conversion: `last_click` or `first_click`. Default: `last_click`.
 	Attribution string `json:"attribution,omitempty"`
+
+	// What becomes of a customer whom no session brought: with `assign` they are kept, in the campaign `organic` and with no
+	// affiliate; with `reject` they are refused. Default: `assign`.
+	Organic string `json:"organic,omitempty"`
+
+	// How long the ledger keeps what tells of a visitor. Default: as long as the rest.
+	Retention *Retention `json:"retention,omitempty"`
 
 	// Links that this configuration declares.
 	Links []Link `json:"links,omitempty"`
@@ -61,6 +70,8 @@ type App struct {
 	live   *liveEngine    // nil unless a reference is held
 	config engine.Config
 	opened bool // this configuration opened the engine
+	log    *slog.Logger
+	api    func() *api.API // made when it is first asked for
 
 	storage    certmagic.Storage
 	seal       atomic.Pointer[tracker.Sealer]
@@ -75,6 +86,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision sets up a. It opens nothing: `caddy validate` provisions too, beside a server that runs.
 func (a *App) Provision(ctx caddy.Context) error {
 	log, repl := ctx.Slogger(), caddy.NewReplacer()
+	a.log, a.api = log, sync.OnceValue(a.newAPI)
 	a.Network = cmp.Or(a.Network, tracker.DefaultNetwork)
 	if err := tracker.CheckNetwork(a.Network); err != nil {
 		return err

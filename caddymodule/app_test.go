@@ -235,7 +235,9 @@ func TestInvalidSettings(t *testing.T) {
 	for name, c := range map[string]struct{ app, want string }{
 		"network":        {`{"network": "a b"}`, "a network is"},
 		"window":         {`{"window": "401d"}`, "at most 400 days"},
-		"attribution":    {`{"attribution": "first_click"}`, "last_click"},
+		"attribution":    {`{"attribution": "linear"}`, "none of: last_click, first_click"},
+		"organic":        {`{"organic": "keep"}`, "none of: assign, reject"},
+		"retention":      {`{"retention": {"ip": "10m"}}`, "at least 1h"},
 		"sizes":          {`{"journal": {"max_size": -1}}`, "sizes are positive"},
 		"segment":        {`{"journal": {"max_size": 1048576, "segment_size": 2097152}}`, "at most its max_size"},
 		"retain":         {`{"journal": {"retain": "1ms"}}`, "at least 1s"},
@@ -275,8 +277,9 @@ func TestSettingsWithoutEffectAreWarnedOf(t *testing.T) {
 	}{
 		"retain":             {&App{Ledger: none, Redis: relay, Journal: &Journal{Retain: caddy.Duration(time.Hour)}}, "retain has no effect"},
 		"link":               {&App{Ledger: none, Redis: relay, Links: links}, "known to this node only"},
+		"attribution":        {&App{Ledger: none, Redis: relay, Attribution: firstClick}, "attribution, organic and retention have no effect"},
 		"neither":            {&App{Ledger: none, Redis: relay, Journal: &Journal{MaxSize: 1 << 30}}, ""},
-		"both with a ledger": {&App{Redis: relay, Links: links, Journal: &Journal{Retain: caddy.Duration(time.Hour)}}, ""},
+		"both with a ledger": {&App{Redis: relay, Links: links, Attribution: firstClick, Journal: &Journal{Retain: caddy.Duration(time.Hour)}}, ""},
 	} {
 		var lines strings.Builder
 		if _, err := c.app.engineConfig(caddy.NewReplacer(), slog.New(slog.NewJSONHandler(&lines, nil))); err != nil {

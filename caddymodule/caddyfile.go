@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -35,7 +36,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(Handler)
-	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+	if err := handler.parse(h); err != nil {
 		return nil, err
 	}
 	return handler, nil
@@ -61,8 +62,31 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	        key <key>
 //	    }
 //	    deep_link      <parameter>
+//	    conversion     header [<matcher>] [trusted]
+//	    conversion     pixel [<path>]
+//	    conversion     <matcher> {
+//	        type        buy|sale|lead|click
+//	        external_id <value>
+//	        amount      <value>
+//	        currency    <code>
+//	        coupon      <value>
+//	        customer    <value>
+//	        name        <value>
+//	    }
+//	    consent        cookie <name> <regexp> | <matcher>
+//	    gpc            honour|no_share|ignore
+//	    ip             full|truncate|hash|none
+//	    user_agent     full|none
 //	}
+//
+// The option conversion may be repeated, with header and pixel once each.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return h.parse(httpcaddyfile.Helper{Dispenser: d})
+}
+
+// parse reads the directive; the helper knows the site's named matchers.
+func (h *Handler) parse(helper httpcaddyfile.Helper) error {
+	d := helper.Dispenser
 	d.Next() // the directive's name
 	if d.NextArg() {
 		return d.ArgErr()
@@ -79,7 +103,12 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"handoff":        texts(&h.Handoff),
 		"forward_header": h.parseForwardHeader,
 		"deep_link":      text(&h.DeepLink),
-	})
+		"conversion":     func(*caddyfile.Dispenser) error { return h.parseConversion(helper) },
+		"consent":        func(*caddyfile.Dispenser) error { return h.parseConsent(helper) },
+		"gpc":            word(&h.GPC, gpcValues...),
+		"ip":             word(&h.IP, tracker.IPModes...),
+		"user_agent":     word(&h.UserAgent, agentValues...),
+	}, "conversion")
 	return err
 }
 
@@ -95,6 +124,97 @@ func (h *Handler) parseCookie(d *caddyfile.Dispenser) error {
 func (h *Handler) parseForwardHeader(d *caddyfile.Dispenser) error {
 	h.ForwardHeader = new(ForwardHeader)
 	return parseSubBlock(d, parsers{"key": text(&h.ForwardHeader.Key)})
+}
+
+func (h *Handler) parseConversion(helper httpcaddyfile.Helper) error {
+	if h.Conversion == nil {
+		h.Conversion = new(Conversion)
+	}
+	matcher, isMatcher, err := helper.MatcherToken() // the next argument is the current token then, a matcher or not
+	switch {
+	case err != nil:
+		return helper.WrapErr(err)
+	case isMatcher:
+		return h.parseConversionBlock(helper.Dispenser, matcher)
+	case helper.Val() == "header":
+		return h.parseConversionHeader(helper)
+	case helper.Val() == "pixel":
+		return h.parseConversionPixel(helper.Dispenser)
+	}
+	return helper.Err("write conversion header [<matcher>] [trusted], conversion pixel [<path>], or conversion <matcher> and a block")
+}
+
+func (h *Handler) parseConversionHeader(helper httpcaddyfile.Helper) error {
+	if h.Conversion.Header != nil {
+		return helper.Err("the option conversion header is given twice")
+	}
+	header := new(ConversionHeader)
+	h.Conversion.Header = header
+	matched := false
+	for helper.CountRemainingArgs() > 0 {
+		matcher, isMatcher, err := helper.MatcherToken()
+		switch {
+		case err != nil:
+			return helper.WrapErr(err)
+		case isMatcher && !matched && !header.Trusted:
+			matched, header.MatcherSetsRaw = true, matcherSets(matcher)
+		case !isMatcher && helper.Val() == "trusted" && !header.Trusted:
+			header.Trusted = true
+		default:
+			return helper.Err("write conversion header [<matcher>] [trusted]")
+		}
+	}
+	return nil
+}
+
+func (h *Handler) parseConversionPixel(d *caddyfile.Dispenser) error {
+	if h.Conversion.Pixel != nil {
+		return d.Err("the option conversion pixel is given twice")
+	}
+	h.Conversion.Pixel = new(ConversionPixel)
+	if !d.NextArg() {
+		return nil
+	}
+	h.Conversion.Pixel.Path = d.Val()
+	if err := checkPixelPath(d.Val()); err != nil {
+		return d.WrapErr(err)
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func (h *Handler) parseConversionBlock(d *caddyfile.Dispenser, matcher caddy.ModuleMap) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	b := ConversionBlock{MatcherSetsRaw: matcherSets(matcher)}
+	_, err := parseBlock(d, parsers{
+		"type":        word(&b.Type, conversionTypes...),
+		"external_id": text(&b.ExternalID),
+		"amount":      text(&b.Amount),
+		"currency":    text(&b.Currency),
+		"coupon":      text(&b.Coupon),
+		"customer":    text(&b.Customer),
+		"name":        text(&b.Name),
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.check(); err != nil {
+		return d.Errf("conversion block: %v", err)
+	}
+	h.Conversion.Blocks = append(h.Conversion.Blocks, b)
+	return nil
+}
+
+// matcherSets are the sets of one matcher token; that of * is nil and matches all.
+func matcherSets(matcher caddy.ModuleMap) caddyhttp.RawMatcherSets {
+	if matcher == nil {
+		return nil
+	}
+	return caddyhttp.RawMatcherSets{matcher}
 }
 
 // UnmarshalCaddyfile sets up the app from the tokens of the global option. Syntax:
@@ -116,7 +236,13 @@ func (h *Handler) parseForwardHeader(d *caddyfile.Dispenser) error {
 //	    }
 //	    ledger      sqlite [<path>] | postgres <dsn> | none
 //	    window      <duration>
-//	    attribution last_click
+//	    attribution last_click|first_click
+//	    organic     assign|reject
+//	    retention   {
+//	        ip         <duration>
+//	        user_agent <duration>
+//	        query      <duration>
+//	    }
 //	    link        <code> [<affiliate>] [<url>] {
 //	        subdomain       <label>
 //	        deep_link_hosts <hosts...>
@@ -137,7 +263,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"redis":       a.parseRedis,
 		"ledger":      a.parseLedger,
 		"window":      duration(&a.Window),
-		"attribution": a.parseAttribution,
+		"attribution": word(&a.Attribution, lastClick, firstClick),
+		"organic":     word(&a.Organic, organicAssign, organicReject),
+		"retention":   a.parseRetention,
 		"link":        a.parseLink,
 	}, "secret", "link")
 	return err
@@ -207,16 +335,6 @@ func (a *App) parseLedger(d *caddyfile.Dispenser) error {
 		a.Ledger.DSN = args[1]
 	default:
 		return d.Err("write ledger sqlite [<path>], ledger postgres <dsn> or ledger none")
-	}
-	return nil
-}
-
-func (a *App) parseAttribution(d *caddyfile.Dispenser) error {
-	if err := text(&a.Attribution)(d); err != nil {
-		return err
-	}
-	if a.Attribution != lastClick {
-		return d.WrapErr(errAttribution(a.Attribution))
 	}
 	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -14,14 +12,14 @@ import (
 // maxHost is the longest name that DNS knows; a Host field may be longer.
 const maxHost = 253
 
-// follow answers a request that may be a click: with a status if we answer it ourselves, with a writer if the visitor gets a
+// follow answers a request that may be a click: with a status if we answer it ourselves, with a promise if the visitor gets a
 // cookie beside the site's answer.
-func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor, ref tracker.Referral) (late *lateWriter, status int) {
+func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor, ref tracker.Referral) (p *promise, status int) {
 	if ref.Link != nil && ref.Redirect {
 		return nil, h.redirect(w, r, v, ref)
 	}
 	if !isNavigation(r) {
-		if ref.Link != nil && ref.Link.Active && isMissed(r) {
+		if ref.Link != nil && ref.Link.Live(v.now) && isMissed(r) {
 			earlyData.Inc()
 		}
 		return nil, 0
@@ -30,16 +28,16 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor, ref
 		if p == nil && h.refuses(tracker.Classify(r.Header)) {
 			return nil, refuse(w) // so that the person's own visit takes the session over
 		}
-		return newLateWriter(w, p), 0
+		return p, 0
 	}
-	if ref.Link == nil {
+	if ref.Link == nil || v.refused() && isCounted(r) {
 		return nil, 0
 	}
-	p := h.click(r, v, ref)
+	p = h.click(r, v, ref)
 	if h.refuses(v.class) {
 		return nil, refuse(w)
 	}
-	return newLateWriter(w, p), 0
+	return p, 0
 }
 
 // isNavigation reports whether a request can be a click. A HEAD follows nothing, an upgrade is no page, and what comes
@@ -66,10 +64,11 @@ func refuse(w http.ResponseWriter) (status int) {
 	return http.StatusServiceUnavailable
 }
 
-// click classifies and records a click, without waiting for the disk. For a human's it returns the promise of a token.
+// click classifies and records a click, without waiting for the disk. For a human's it returns the promise of a token, and for
+// one without consent that of the cookie's end.
 func (h *Handler) click(r *http.Request, v *visitor, ref tracker.Referral) *promise {
 	v.class = h.classify(r, v, ref.Link)
-	s := capture(r, ref.Param)
+	s := h.capture(r, v, ref)
 	s.ID, s.Time, s.Class = tracker.NewSessionID(v.now), v.now, v.class
 	s.Network, s.Code, s.Visitor = h.network, ref.Link.Code, v.token.Visitor
 
@@ -77,7 +76,7 @@ func (h *Handler) click(r *http.Request, v *visitor, ref tracker.Referral) *prom
 	if v.class != tracker.ClassHuman {
 		clicks.WithLabelValues(string(v.class)).Inc()
 		h.appendOther(s.AppendRecord(buf[:0]))
-		return nil
+		return h.withdraw(r, v)
 	}
 
 	if s.Visitor.IsZero() {
@@ -117,15 +116,18 @@ func (h *Handler) promise(r *http.Request, v *visitor, touch tracker.Touch, id t
 	}
 }
 
-// classify says what a click on link is: what its header tells of the browser, then whether the link works, then whether
-// the visitor just came by it.
+// classify says what a click on link is: what its header tells of the browser, then whether the link works, then whether the
+// visitor has consented, then whether they just came by it.
 func (h *Handler) classify(r *http.Request, v *visitor, link *tracker.Link) tracker.Class {
 	class := tracker.Classify(r.Header)
 	if class != tracker.ClassHuman {
 		return class
 	}
-	if !link.Active {
+	if !link.Live(v.now) {
 		return tracker.ClassInactiveLink
+	}
+	if v.refused() {
+		return tracker.ClassNoConsent
 	}
 	last := v.token.Last
 	if !last.Session.IsZero() && strings.EqualFold(last.Code, link.Code) && v.now.Sub(last.Time) < time.Duration(h.Repeat) {
@@ -134,20 +136,25 @@ func (h *Handler) classify(r *http.Request, v *visitor, link *tracker.Link) trac
 	return tracker.ClassHuman
 }
 
-// capture takes from the request what a session keeps of it, made harmless and cut.
-func capture(r *http.Request, param string) tracker.Session {
-	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	agent, cut := tracker.CaptureUserAgent(r.UserAgent())
-	countCut("user_agent", cut)
-	return tracker.Session{
-		IP:        ip,
-		UserAgent: agent,
-		Host:      captureURL("host", r.Host, maxHost),
-		Route:     captureURL("route", r.URL.EscapedPath(), tracker.MaxRoute),
-		Query:     captureURL("query", r.URL.RawQuery, tracker.MaxQuery),
-		Referrer:  captureURL("referrer", r.Referer(), tracker.MaxReferrer),
-		Param:     param,
+// capture takes from the request what a session keeps of it, made harmless and cut. Without consent that is what names the
+// link, where it was asked for, and nothing else.
+func (h *Handler) capture(r *http.Request, v *visitor, ref tracker.Referral) tracker.Session {
+	s := tracker.Session{
+		Host:    captureURL("host", r.Host, maxHost),
+		Route:   captureURL("route", r.URL.EscapedPath(), tracker.MaxRoute),
+		Param:   ref.Param,
+		NoShare: h.noShare(r),
 	}
+	if v.refused() {
+		if !ref.Redirect {
+			s.Query = ref.Param + "=" + ref.Link.Code
+		}
+		return s
+	}
+	s.IP, s.UserAgent = h.address(r, v.now), h.agent(r)
+	s.Query = captureURL("query", r.URL.RawQuery, tracker.MaxQuery)
+	s.Referrer = captureURL("referrer", r.Referer(), tracker.MaxReferrer)
+	return s
 }
 
 func captureURL(field, s string, limit int) string {

@@ -106,6 +106,18 @@ func TestClickOnInactiveLink(t *testing.T) {
 	}
 }
 
+func TestClickOnExpiredLink(t *testing.T) {
+	e := newEdge(t, Handler{})
+	r := newRequest("http://shop.test/")
+	v := e.visitor(r, time.Now())
+	for age, want := range map[time.Duration]tracker.Class{time.Second: tracker.ClassInactiveLink, -time.Minute: tracker.ClassHuman} {
+		link := &tracker.Link{Network: "default", Code: "demo", Active: true, ExpiresAt: v.now.Add(-age)}
+		if got := e.classify(r, v, link); got != want {
+			t.Errorf("a click %v after the link's end is %s, want %s", age, got, want)
+		}
+	}
+}
+
 // waitForLinks waits until the configuration's links are in the ledger.
 func (e *edge) waitForLinks() {
 	e.t.Helper()
@@ -252,6 +264,14 @@ func TestClickOfOthersNeedsARoomyJournal(t *testing.T) {
 	}
 	robot := header("User-Agent", "curl/8")
 	counted(t, counts{"clicks/bot": 1}, func() { e.ask("http://shop.test/?via=demo", robot) })
+	e.crowd()
+	counted(t, counts{"clicks/bot": 1, "dropped": 1}, func() { e.ask("http://shop.test/?via=demo", robot) })
+	counted(t, counts{"clicks/human": 1, "tokens": 1}, func() { e.ask("http://shop.test/?via=demo") })
+}
+
+// crowd fills the journal until it is no longer roomy.
+func (e *edge) crowd() {
+	e.t.Helper()
 	filler := make([]byte, 1<<10)
 	for deadline := time.Now().Add(10 * time.Second); e.engine.Roomy() && time.Now().Before(deadline); {
 		ticket, err := e.engine.Append(filler, time.Second)
@@ -259,11 +279,9 @@ func TestClickOfOthersNeedsARoomyJournal(t *testing.T) {
 			err = ticket.Wait(time.Second)
 		}
 		if err != nil {
-			t.Fatal(err)
+			e.t.Fatal(err)
 		}
 	}
-	counted(t, counts{"clicks/bot": 1, "dropped": 1}, func() { e.ask("http://shop.test/?via=demo", robot) })
-	counted(t, counts{"clicks/human": 1, "tokens": 1}, func() { e.ask("http://shop.test/?via=demo") })
 }
 
 func TestClickWithheld(t *testing.T) {

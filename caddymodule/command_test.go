@@ -116,7 +116,7 @@ func TestCommandErrors(t *testing.T) {
 		{"link add", "give one CODE: caddy affiliate link add CODE [flags]"},
 		{"link frobnicate", `unknown command "frobnicate" for "caddy affiliate link"`},
 		{"frobnicate", `unknown command "frobnicate" for "caddy affiliate"`},
-		{"session list --limit -1", `limit is a number from 0 (all), not "-1"`},
+		{"session list --limit -1", `--limit takes a whole number from 0, not "-1"`},
 	} {
 		out, err := s.command(strings.Fields(c.args)...)
 		if err == nil || err.Error() != c.want || out != "" {

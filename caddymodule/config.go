@@ -75,13 +75,16 @@ func (a *App) engineConfig(repl *caddy.Replacer, log *slog.Logger) (engine.Confi
 	if err := checkWindow(a.Window); err != nil {
 		return c, err
 	}
-	if a.Attribution != "" && a.Attribution != lastClick {
-		return c, errAttribution(a.Attribution)
+	var err error
+	if c.Terms, err = a.terms(); err != nil {
+		return c, err
+	}
+	if c.Retention, err = a.Retention.limits(); err != nil {
+		return c, err
 	}
 	if err := a.Journal.fill(&c, repl); err != nil {
 		return c, err
 	}
-	var err error
 	if c.Ledger, err = a.Ledger.options(repl, log); err != nil {
 		return c, err
 	}
@@ -102,6 +105,9 @@ func (a *App) warnOfNoEffect(c engine.Config, log *slog.Logger) {
 	}
 	if c.Retain != 0 {
 		log.Warn("retain has no effect with ledger none: the hubs say how long a journal keeps what is applied")
+	}
+	if a.Attribution != "" || a.Organic != "" || a.Retention != nil {
+		log.Warn("attribution, organic and retention have no effect with ledger none: the hubs keep the books")
 	}
 	if len(a.Links) > 0 {
 		log.Warn("with ledger none the links of this configuration, and so their affiliates' names, destinations and windows, "+
@@ -130,13 +136,6 @@ func (j *Journal) fill(c *engine.Config, repl *caddy.Replacer) error {
 	}
 	c.MaxBytes, c.SegmentBytes, c.Retain = j.MaxSize, j.SegmentSize, time.Duration(j.Retain)
 	return nil
-}
-
-// lastClick is the rule that the affiliate of the visitor's last click earns.
-const lastClick = "last_click"
-
-func errAttribution(rule string) error {
-	return fmt.Errorf("attribution %q is not supported: the one rule so far is %s", rule, lastClick)
 }
 
 func (l *Ledger) options(repl *caddy.Replacer, log *slog.Logger) (engine.Ledger, error) {

@@ -137,6 +137,6 @@ func (c *cookie) set(header http.Header, value string, age time.Duration, https 
 	if https {
 		name, secure = c.secure, "; Secure"
 	}
-	seconds := strconv.FormatInt(int64(min(age, tracker.MaxWindow)/time.Second), 10)
+	seconds := strconv.FormatInt(int64(min(age, tracker.MaxWindow)/time.Second), 10) // 0 deletes it
 	header["Set-Cookie"] = append(header["Set-Cookie"], name+"="+value+"; Max-Age="+seconds+c.attributes+secure)
 }

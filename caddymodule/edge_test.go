@@ -262,6 +262,7 @@ func read(t testing.TB) counts {
 	collect("handoffs", handoffs)
 	collect("early", earlyData)
 	collect("wait", addedWait)
+	collect("conversions", conversions)
 	return c
 }
 

@@ -28,6 +28,8 @@ func init() {
 // record is written to disk while the site prepares its own answer. The cookie is added only when the record is safe; when
 // it is not within 25 ms of the click, the answer leaves without one and the miss is counted.
 //
+// With `conversion`, sales and leads take the same way to the books, with the affiliate whom the visitor's cookie names.
+//
 // Placeholders, for every request that passes the handler, and empty for a visitor of whom nothing is known:
 //
 // Placeholder | Description
@@ -76,6 +78,24 @@ type Handler struct {
 	// Default: `url`.
 	DeepLink string `json:"deep_link,omitempty"`
 
+	// The ways by which conversions come through this site. Default: none.
+	Conversion *Conversion `json:"conversion,omitempty"`
+
+	// Which visitors have consented. Default: nobody is asked.
+	Consent *Consent `json:"consent,omitempty"`
+
+	// What the signal of Global Privacy Control (`Sec-GPC: 1`) means: `honour`, that the visitor does not consent; `no_share`,
+	// that the session is recorded and must not be forwarded to any platform; `ignore`, nothing. Default: `ignore`.
+	GPC string `json:"gpc,omitempty"`
+
+	// What is kept of a client's address: `full`; `truncate`, its network (/24 of IPv4, /48 of IPv6); `hash`, a pseudonym that
+	// is another one each UTC day; `none`. Default: `full`.
+	IP tracker.IPMode `json:"ip,omitempty"`
+
+	// What is kept of a browser's user agent: `full`, or `none`, without which the ledger has no browser, system and device
+	// either. Default: `full`.
+	UserAgent string `json:"user_agent,omitempty"`
+
 	app      *App
 	network  string
 	rules    tracker.Rules
@@ -118,6 +138,12 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision sets up h.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Slogger()
+	if err := h.Conversion.loadMatchers(ctx); err != nil {
+		return err
+	}
+	if err := h.Consent.load(ctx); err != nil {
+		return err
+	}
 	app, err := ctx.App("affiliate") // an app with every default where none is configured
 	if err != nil {
 		return fmt.Errorf("getting affiliate app: %w", err)
@@ -130,6 +156,9 @@ func (h *Handler) use(app *App) (err error) {
 	h.app = app
 	h.setDefaults()
 	if h.cookie, err = h.Cookie.provision(); err != nil {
+		return err
+	}
+	if err = h.Consent.provision(); err != nil {
 		return err
 	}
 	if h.ForwardHeader == nil {
@@ -157,6 +186,7 @@ func (h *Handler) setDefaults() {
 	if h.DeepLink == "" {
 		h.DeepLink = defaultDeepLink
 	}
+	h.Conversion.setDefaults()
 	h.rules = tracker.Rules{Params: h.Params, Paths: h.Paths, Subdomains: h.Subdomains}
 	h.strip = append(append(h.strip, h.Params...), tracker.HandoffParam)
 	h.handoff = make(map[string]bool, len(h.Handoff))
@@ -191,6 +221,12 @@ func (h *Handler) Validate() error {
 	if h.Prefetch != "" && h.Prefetch != refusePrefetch {
 		return fmt.Errorf("prefetch %q: the only value is %q", h.Prefetch, refusePrefetch)
 	}
+	if err := h.checkPrivacy(); err != nil {
+		return err
+	}
+	if err := h.Conversion.check(); err != nil {
+		return err
+	}
 	if h.ForwardHeader != nil && len(h.attester) < 32 {
 		return errors.New("the forward_header key has fewer than 32 characters; make one with: openssl rand -hex 32")
 	}
@@ -215,6 +251,9 @@ func isHost(s string) bool {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.isPixel(r) {
+		return h.servePixel(w, r)
+	}
 	late, status := h.before(w, r)
 	if status != 0 { // our own answer, its header fields are set
 		w.WriteHeader(status)
@@ -225,12 +264,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	// Error routes, and the server for an empty chain, answer on w after we have returned: what is in its header by then
 	// goes out. The same holds for a panic that somebody above us turns into an answer.
-	defer late.commit()
-	return next.ServeHTTP(late, r)
+	answered := false
+	defer func() { late.finish(answered) }()
+	err := next.ServeHTTP(late, r)
+	answered = err == nil
+	return err
 }
 
 // before is everything that happens ahead of the next handler. It returns the status of our own answer, or the writer
-// that will add a cookie to the next handler's answer, or neither. A panic in it is our fault and never the visitor's.
+// that will add a cookie to the next handler's answer or take conversions from it, or neither. A panic in it is our fault
+// and never the visitor's.
 func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWriter, status int) {
 	defer h.survive()
 	if h.ForwardHeader != nil {
@@ -239,19 +282,25 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	ref, arrived, handed := h.recognise(r)
 	known := h.cookie.sent(r)
+	var v *visitor
+	var p *promise
 	switch {
 	case ref.Link != nil, handed, known && h.ForwardHeader != nil:
-		v := h.visitor(r, arrived)
+		v = h.visitor(r, arrived)
 		repl.Map(v.value)
-		late, status = h.follow(w, r, v, ref)
+		p, status = h.follow(w, r, v, ref)
+		late = newLateWriter(w, p, nil) // now: a panic below must not lose what the journal has been promised
 		if h.ForwardHeader != nil {
 			v.attest(r.Header)
 		}
-	case known:
+	case known && h.consent(r) != tracker.ConsentRefused:
 		// Most pages never ask, so the token is opened when one does. It is this path's only allocation.
 		repl.Map(func(key string) (any, bool) { return h.lookUp(r, key) })
 	default:
 		repl.Map(nobody)
+	}
+	if status == 0 && h.Conversion != nil {
+		late = newLateWriter(w, p, h.expect(r, v))
 	}
 	if h.Strip {
 		h.stripQuery(r)

@@ -13,11 +13,12 @@ import (
 // no more than the copied link itself would have given it.
 //
 // If there is one, the request is the second half of a click that is recorded already, and no click of its own: ours is
-// true. The promise is a cookie with that session, unless the visitor has it or a later one, or this is no person's visit.
+// true. The promise is a cookie with that session, unless the visitor has it or a later one, has not consented, or this is no
+// person's visit.
 func (h *Handler) receive(r *http.Request, v *visitor) (p *promise, ours bool) {
 	sealed := parameter(r.URL.RawQuery, tracker.HandoffParam)
 	sealer := h.app.sealer()
-	if sealed == "" || sealer == nil {
+	if sealed == "" || sealed == tracker.HandoffCounted || sealer == nil {
 		return nil, false
 	}
 	id, touch, err := sealer.OpenHandoff(h.network, sealed, v.now)
@@ -26,7 +27,7 @@ func (h *Handler) receive(r *http.Request, v *visitor) (p *promise, ours bool) {
 		return nil, false
 	}
 	known := v.token.Last.Session == touch.Session || v.token.First.Session == touch.Session
-	if known || v.token.Last.Time.After(touch.Time) || tracker.Classify(r.Header) != tracker.ClassHuman {
+	if known || v.refused() || v.token.Last.Time.After(touch.Time) || tracker.Classify(r.Header) != tracker.ClassHuman {
 		return nil, true
 	}
 	if !v.token.Visitor.IsZero() {

@@ -3,9 +3,11 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -58,6 +60,10 @@ var (
 		Name: "caddy_affiliate_handoffs_total",
 		Help: "Sessions taken over from another host of ours.",
 	})
+	conversions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "caddy_affiliate_conversions_total",
+		Help: "Conversions that came by the edge, by way and by what became of them; recorded is on disk.",
+	}, []string{"source", "outcome"})
 )
 
 // The labels are closed lists, shown from the start so that a rate over them is never missing its first increment.
@@ -68,6 +74,13 @@ func init() {
 	for _, reason := range []string{"late", "disk", "queue", "starting"} {
 		withheld.WithLabelValues(reason)
 	}
+	for _, source := range []string{tracker.SourceHeader, tracker.SourceBlock, tracker.SourcePixel} {
+		for _, outcome := range []string{
+			outcomeRecorded, "late", "disk", "queue", "starting", outcomeMalformed, outcomeIncomplete, outcomeIgnored, outcomeDropped,
+		} {
+			conversions.WithLabelValues(source, outcome)
+		}
+	}
 	for _, field := range []string{"host", "params", "query", "referrer", "route", "user_agent"} {
 		truncated.WithLabelValues(field)
 	}
@@ -77,8 +90,9 @@ func init() {
 func collectors() []prometheus.Collector {
 	own := []prometheus.Collector{
 		clicks, tokens, withheld, unknownCodes, tokenRejects, addedWait, truncated, panics, dropped, earlyData, handoffs,
+		conversions,
 	}
-	return append(own, engine.Collectors()...)
+	return slices.Concat(own, api.Collectors(), engine.Collectors())
 }
 
 // registerMetrics puts the collectors into a configuration's registry.

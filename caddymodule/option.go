@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -83,16 +84,27 @@ func texts(to *[]string) func(*caddyfile.Dispenser) error {
 }
 
 // word parses an option of one argument out of a closed list.
-func word(to *string, words ...string) func(*caddyfile.Dispenser) error {
+func word[T ~string](to *T, words ...T) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
-		if err := text(to)(d); err != nil {
+		var given string
+		if err := text(&given)(d); err != nil {
 			return err
 		}
+		*to = T(given)
 		if !slices.Contains(words, *to) {
-			return d.Errf("%q is not one of: %s", *to, strings.Join(words, ", "))
+			return d.Errf("%q is not one of: %s", given, listed(words))
 		}
 		return nil
 	}
+}
+
+// listed is the words with commas between.
+func listed[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, w := range words {
+		texts[i] = string(w)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // flag parses an option without arguments.
@@ -111,6 +123,26 @@ func duration(to *caddy.Duration) func(*caddyfile.Dispenser) error {
 		value, err := caddy.ParseDuration(s)
 		if err == nil && value <= 0 {
 			err = errors.New("it is not longer than zero")
+		}
+		*to = caddy.Duration(value)
+		return err
+	})
+}
+
+// age parses a duration that may be given in years of 365 days as well.
+func age(to *caddy.Duration) func(*caddyfile.Dispenser) error {
+	return parsed(func(s string) error {
+		if years, found := strings.CutSuffix(s, "y"); found {
+			n, err := strconv.Atoi(years)
+			if err != nil || n < 1 || n > 100 {
+				return errors.New("write 1y to 100y, or a duration such as 90d")
+			}
+			*to = caddy.Duration(time.Duration(n) * 365 * 24 * time.Hour)
+			return nil
+		}
+		value, err := caddy.ParseDuration(s)
+		if err == nil && value < minRetention {
+			err = errShortRetention
 		}
 		*to = caddy.Duration(value)
 		return err

@@ -15,21 +15,35 @@ type visitor struct {
 	token   tracker.Token // as the cookie has it, or as it will be after this click; zero without a session
 	sealed  string        // the cookie's value; empty on the click's own request
 	class   tracker.Class // of this request's click; empty when it is none
+	consent string        // given, refused, or empty where nobody asks
 }
 
-// visitor reads the cookie of a request that arrived then; the zero time is now. What does not open is ignored and counted;
-// touches past their window do not show.
+// refused reports whether nothing of the person may be kept, nor read from their browser.
+func (v *visitor) refused() bool { return v.consent == tracker.ConsentRefused }
+
+// visitor reads the cookie of a request that arrived then, unless consent is refused; the zero time is now. What does not
+// open is ignored and counted; touches past their window do not show.
 func (h *Handler) visitor(r *http.Request, arrived time.Time) *visitor {
 	if arrived.IsZero() {
 		arrived = time.Now()
 	}
-	v := &visitor{handler: h, now: arrived}
-	cookies := r.Header["Cookie"]
+	consent := h.consent(r)
+	if consent == tracker.ConsentRefused {
+		return &visitor{handler: h, now: arrived, consent: consent}
+	}
+	v := h.open(r.Header["Cookie"], h.cookie.name(r), arrived)
+	v.consent = consent
+	return v
+}
+
+// open is visitor for the Cookie fields of a request in which our cookie has that name.
+func (h *Handler) open(cookies []string, name string, now time.Time) *visitor {
+	v := &visitor{handler: h, now: now}
 	sealer := h.app.sealer()
 	if len(cookies) == 0 || sealer == nil {
 		return v
 	}
-	token, sealed, rejected, ok := sealer.OpenNewest(h.network, cookies, h.cookie.name(r))
+	token, sealed, rejected, ok := sealer.OpenNewest(h.network, cookies, name)
 	if rejected > 0 {
 		tokenRejects.Add(float64(rejected))
 	}
@@ -50,13 +64,13 @@ func (h *Handler) link(code string) *tracker.Link {
 	return h.app.engine.Links().Lookup(h.network, code)
 }
 
-// lookUp answers one placeholder for a request that is no click.
+// lookUp answers one placeholder for a request that is no click, of a visitor whose cookie may be read.
 func (h *Handler) lookUp(r *http.Request, key string) (value any, known bool) {
 	if value, known = nobody(key); !known {
 		return nil, false
 	}
 	defer h.survive()
-	return h.visitor(r, time.Time{}).value(key)
+	return h.open(r.Header["Cookie"], h.cookie.name(r), time.Now()).value(key)
 }
 
 // placeholderPrefix begins the name of every placeholder of ours.

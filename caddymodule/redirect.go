@@ -33,7 +33,10 @@ func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, v *visitor, r
 			return refuse(w)
 		}
 		kept := p != nil && p.keep(w.Header())
-		if kept || v.class == tracker.ClassRepeat {
+		switch {
+		case v.refused():
+			h.nameAgain(r, &to)
+		case kept, v.class == tracker.ClassRepeat:
 			h.handOver(r, v, &to)
 		}
 		if handed, err := to.Location(); err == nil {

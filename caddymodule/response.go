@@ -14,21 +14,27 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// promise is a token that waits for its record to be on disk.
+// promise is a token that waits for its record to be on disk, or the end of one that waits for nothing.
 type promise struct {
-	handler  *Handler
-	token    tracker.Token
-	age      time.Duration  // of the cookie
-	https    bool           // the scheme, by which the cookie is named
-	handover bool           // the record is another site's, and durable
-	ticket   journal.Ticket // of the record, when err is nil
-	err      error          // why there is no ticket
-	asked    time.Time      // when the request arrived, from which the patience runs
+	handler   *Handler
+	token     tracker.Token
+	age       time.Duration  // of the cookie
+	https     bool           // the scheme, by which the cookie is named
+	handover  bool           // the record is another site's, and durable
+	withdrawn bool           // the cookie is deleted
+	ticket    journal.Ticket // of the record, when err is nil
+	err       error          // why there is no ticket
+	asked     time.Time      // when the request arrived, from which the patience runs
 }
 
 // keep waits for the journal, for what is left of the patience, and adds the cookie to header. Without the journal's word
 // there is no cookie; either way the click is counted once.
 func (p *promise) keep(header http.Header) (kept bool) {
+	if p.withdrawn {
+		p.handler.cookie.set(header, "", 0, p.https)
+		forbidStoring(header)
+		return true
+	}
 	reason := "late" // stands if anything below panics, so that the sum of the counters always holds
 	defer func() {
 		switch {
@@ -108,30 +114,53 @@ func isTargetedCacheField(name string) bool {
 	return false
 }
 
-// lateWriter adds the cookie of a promise at the last moment: when the final header is about to be written. By then the
-// disk has usually answered, so the visitor waits for nothing.
+// lateWriter does what waits for the answer, at the last moment: when the final header is about to be written. It adds the
+// cookie of a promise, for which the disk has usually answered by then, so that the visitor waits for nothing; and it takes
+// the conversions that the answer means.
 type lateWriter struct {
 	caddyhttp.ResponseWriterWrapper
-	promise *promise
-	wrote   bool // the final header
-	settled bool // the promise, kept or not
+	promise *promise // of a cookie, or nil
+	report  *report  // of conversions, or nil
+	wrote   bool     // the final header
+	settled bool     // the promise, kept or not
 	kept    bool
 }
 
-// newLateWriter returns nil if nothing was promised.
-func newLateWriter(w http.ResponseWriter, p *promise) *lateWriter {
-	if p == nil {
+// newLateWriter returns nil if nothing waits for the answer.
+func newLateWriter(w http.ResponseWriter, p *promise, c *report) *lateWriter {
+	if p == nil && c == nil {
 		return nil
 	}
-	return &lateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, promise: p}
+	return &lateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, promise: p, report: c}
 }
 
 // commit settles the promise, once.
 func (w *lateWriter) commit() {
-	if !w.settled {
+	if w.promise != nil && !w.settled {
 		w.settled = true
 		w.kept = w.promise.keep(w.Header())
 	}
+}
+
+// answer is called with the status of the final header. Conversions go to the journal before the wait for the click's record,
+// so that the two share one patience.
+func (w *lateWriter) answer(status int) {
+	w.report.begin(status, w.Header())
+	w.commit()
+	w.report.finish()
+}
+
+// finish is called when the next handler has returned, as it should or with an error or a panic. Without a header so far, the
+// server answers 200, or an error route does.
+func (w *lateWriter) finish(answered bool) {
+	if !w.wrote {
+		status := http.StatusOK
+		if !answered {
+			status = http.StatusInternalServerError
+		}
+		w.answer(status)
+	}
+	w.report.clean(w.Header())
 }
 
 // WriteHeader implements http.ResponseWriter. A 1xx status is informational and passes, but 101 ends the response.
@@ -139,12 +168,14 @@ func (w *lateWriter) WriteHeader(status int) {
 	if w.wrote {
 		return
 	}
-	if status >= 200 || status == http.StatusSwitchingProtocols {
-		w.wrote = true
-		w.commit()
-		if w.kept { // the header may have changed since an early flush settled the promise
-			forbidStoring(w.Header())
-		}
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		w.report.hide(w.Header(), func() { w.ResponseWriterWrapper.WriteHeader(status) })
+		return
+	}
+	w.wrote = true
+	w.answer(status)
+	if w.kept { // the header may have changed since an early flush settled the promise
+		forbidStoring(w.Header())
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
@@ -165,11 +196,13 @@ func (w *lateWriter) ReadFrom(body io.Reader) (int64, error) {
 	return w.ResponseWriterWrapper.ReadFrom(body)
 }
 
-// FlushError implements what http.ResponseController looks for. A flush may send the header, so the cookie has to be in it;
-// whether it does is left to the writers below, some of which hold it back until there is a status.
-func (w *lateWriter) FlushError() error {
+// FlushError implements what http.ResponseController looks for. A flush may send the header, so the cookie has to be in it and
+// the field of conversions must not; whether it does is left to the writers below, some of which hold it back until there
+// is a status. Conversions wait for that status.
+func (w *lateWriter) FlushError() (err error) {
 	w.commit()
-	return http.NewResponseController(w.ResponseWriter).Flush()
+	w.report.hide(w.Header(), func() { err = http.NewResponseController(w.ResponseWriter).Flush() })
+	return err
 }
 
 // Interface guards

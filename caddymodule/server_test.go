@@ -169,6 +169,9 @@ func (s *server) call(method, path, body string) (int, string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	if strings.HasPrefix(body, "{") {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		s.t.Fatal(err)
@@ -215,13 +218,21 @@ func (s *server) command(args ...string) (output string, err error) {
 }
 
 func runCommand(args ...string) (output string, err error) {
+	output, _, err = runCommandWith("", args...)
+	return output, err
+}
+
+// runCommandWith runs the command with that standard input and returns both its outputs.
+func runCommandWith(input string, args ...string) (output, notes string, err error) {
 	root := &cobra.Command{Use: "caddy", SilenceUsage: true, SilenceErrors: true}
 	cmd := &cobra.Command{Use: "affiliate"}
 	affiliateCommand(cmd)
 	root.AddCommand(cmd)
-	var out bytes.Buffer
+	var out, note bytes.Buffer
+	root.SetIn(strings.NewReader(input))
 	root.SetOut(&out)
+	root.SetErr(&note)
 	root.SetArgs(append([]string{"affiliate"}, args...))
 	err = root.Execute()
-	return out.String(), err
+	return out.String(), note.String(), err
 }

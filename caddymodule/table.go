@@ -6,9 +6,11 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 	"unicode"
 
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 const (
@@ -104,6 +106,27 @@ func decodeEach[T any](body io.Reader, each func(T) error) error {
 	return err
 }
 
+// facts prints what is known of one thing, a name and a value in each line. What is empty is left out.
+type facts struct{ *tabwriter.Writer }
+
+func newFacts(w io.Writer) facts { return facts{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)} }
+
+func (f facts) add(name string, value any) {
+	if text := printable(fmt.Sprint(value)); text != "" {
+		fmt.Fprintf(f, "%s\t%s\n", printable(name), text) // Flush reports what fails
+	}
+}
+
+// timeFormat is RFC 3339 with milliseconds.
+const timeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+func timeText(t time.Time) string { return t.UTC().Format(timeFormat) }
+
+// moneyText writes minor units for people: 99.90 EUR.
+func moneyText(amount int64, currency string) string {
+	return printable(tracker.FormatAmount(amount, currency) + " " + currency)
+}
+
 func linkTable(w io.Writer, body io.Reader) error {
 	t := newTable(w, "CODE", "AFFILIATE", "DESTINATION", "SUBDOMAIN", "STATE", "SOURCE", "NETWORK")
 	err := decodeEach(body, func(l linkJSON) error {
@@ -166,6 +189,14 @@ func healthTable(w io.Writer, body io.Reader) error {
 	return err
 }
 
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// yes makes a no stand out.
 func yes(b bool) string {
 	if b {
 		return "yes"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 // DefaultRetain is how far the ledger may fall back (a failover, a restored backup) without a record being lost.
@@ -36,7 +37,9 @@ type Config struct {
 	Retain       time.Duration           // 0: DefaultRetain
 	Redis        *redis.UniversalOptions // nil: apply reads the journal itself
 	Ledger       Ledger
-	Links        []ledger.NewLink // the configuration's own links
+	Links        []ledger.NewLink  // the configuration's own links
+	Terms        tracker.Terms     // the rules of the books
+	Retention    tracker.Retention // how long the books keep what tells of visitors; zero: for ever
 	Logger       *slog.Logger
 }
 

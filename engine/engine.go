@@ -112,6 +112,9 @@ func (e *Engine) Apply(c Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), applyTime)
 	defer cancel()
 	w.stop(ctx, false)
+	if w.config.Ledger != c.Ledger { // else requests to the API go on with it
+		w.closeLedger()
+	}
 	known := e.Links()
 	e.setLinks(withConfig(c, known.Version(), known.All())) // new links work before any ledger has heard of them
 	e.running.Store(e.start(c))
@@ -130,6 +133,7 @@ func (e *Engine) Close() error {
 	defer cancel()
 	if w := e.running.Swap(nil); w != nil {
 		w.stop(ctx, true)
+		w.closeLedger()
 	}
 	j := e.journal.Swap(nil)
 	if j == nil {

@@ -23,12 +23,20 @@ var (
 		Name: "caddy_affiliate_audit_unbalanced_origins",
 		Help: "Origins whose sum does not hold or that lost a record; anything but 0 needs a person.",
 	})
+	forgottenRows = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_affiliate_forgotten_rows_total",
+		Help: "Rows of the books from which this node took what was older than its retention.",
+	})
+	scrubbedRecords = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_affiliate_scrubbed_records_total",
+		Help: "Records of the journal out of which visitors who were erased have been taken.",
+	})
 )
 
 // Collectors returns the metrics of the engine and of everything below it.
 func Collectors() []prometheus.Collector {
 	return slices.Concat(
-		[]prometheus.Collector{linkTableSize, auditJournalled, auditUnbalanced},
+		[]prometheus.Collector{linkTableSize, auditJournalled, auditUnbalanced, forgottenRows, scrubbedRecords},
 		journal.Collectors(), relay.Collectors(), forward.Collectors(),
 	)
 }

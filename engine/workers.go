@@ -67,10 +67,26 @@ func (w *workers) run(ctx context.Context) {
 	}
 	if w.config.Ledger.Kind == LedgerNone {
 		tried()
+		w.done.Go(func() { w.scrub(ctx, j, relayErasures{w.relay}) })
 		w.refreshLinks(ctx, relayLinks{w.relay})
 		return
 	}
-	var l *ledger.Ledger
+	l := w.ledger(ctx, tried)
+	if l == nil {
+		return
+	}
+	l.UseTerms(w.config.Terms)
+	w.engine.ledger.Store(l)
+	tried()
+	w.keepBooks(ctx, j, l)
+}
+
+// ledger returns the one that the workers before have left open, or opens it as soon as it can be. It returns nil when ctx
+// ends first: other workers have taken over then.
+func (w *workers) ledger(ctx context.Context, tried func()) (l *ledger.Ledger) {
+	if l = w.engine.ledger.Load(); l != nil {
+		return l
+	}
 	w.retry(ctx, "opening the ledger", func() (err error) {
 		if l, err = openLedger(ctx, w.config); err != nil {
 			tried()
@@ -78,18 +94,16 @@ func (w *workers) run(ctx context.Context) {
 		return err
 	})
 	if l == nil {
-		return
+		return nil
 	}
-	if ctx.Err() != nil { // other workers have taken over
+	if ctx.Err() != nil {
 		l.Close()
-		return
+		return nil
 	}
 	for _, warning := range l.Warnings() {
 		w.config.Logger.Warn(warning)
 	}
-	w.engine.ledger.Store(l)
-	tried()
-	w.keepBooks(ctx, j, l)
+	return l
 }
 
 // keepBooks keeps the link table and applies records until ctx ends.
@@ -99,6 +113,8 @@ func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.L
 	})
 	w.done.Go(func() { w.refreshLinks(ctx, ledgerLinks{l}) })
 	w.done.Go(func() { w.watchBalance(ctx) })
+	w.done.Go(func() { w.forget(ctx, l) })
+	w.done.Go(func() { w.scrub(ctx, j, ledgerErasures{l}) })
 	w.retry(ctx, "pinning the ledger in the journal", func() error {
 		_, err := forward.Foreign(j, l.ID())
 		return err
@@ -107,6 +123,7 @@ func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.L
 	if w.relay != nil {
 		source = forward.FromRelay(w.relay)
 		w.done.Go(func() { w.publishLinks(ctx, l) })
+		w.done.Go(func() { w.publishErased(ctx, l) })
 	}
 	applier, err := forward.NewApplier(source, l, w.config.Retain, w.config.Logger)
 	if err != nil {
@@ -135,8 +152,8 @@ func (w *workers) retry(ctx context.Context, what string, try func() error) {
 	}
 }
 
-// stop ends the workers and closes what they used, until ctx ends at the latest. With drain it lets the shipper send what
-// is durable by now.
+// stop ends the workers and closes what they used but the ledger, until ctx ends at the latest. With drain it lets the
+// shipper send what is durable by now.
 func (w *workers) stop(ctx context.Context, drain bool) {
 	w.cancel()
 	ended := make(chan struct{})
@@ -158,6 +175,10 @@ func (w *workers) stop(ctx context.Context, drain bool) {
 	case <-ctx.Done():
 		w.config.Logger.Error("a worker did not end in time; records wait in the journal")
 	}
+}
+
+// closeLedger closes the ledger, after the workers have been stopped.
+func (w *workers) closeLedger() {
 	if l := w.engine.ledger.Swap(nil); l != nil {
 		if err := l.Close(); err != nil {
 			w.config.Logger.Error("closing the ledger failed", "error", err)

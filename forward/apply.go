@@ -210,6 +210,8 @@ func (a *Applier) count(done ledger.Applied, records []ledger.Record, took time.
 	applySeconds.Observe(took.Seconds())
 	applied.Add(float64(done.Sessions))
 	repeated.Add(float64(done.Repeated))
+	appliedConversions.Add(float64(done.Conversions))
+	replayedConversions.Add(float64(done.Replayed))
 	quarantined.Add(float64(done.Quarantined))
 	lost.Add(float64(done.Lost))
 	if done.Hole {
@@ -222,11 +224,22 @@ func (a *Applier) count(done ledger.Applied, records []ledger.Record, took time.
 		a.log.Error("records could not be applied", "quarantined", done.Quarantined, "lost", done.Lost)
 	}
 	for i := len(records) - 1; i >= 0; i-- {
-		if s := records[i].Session; s != nil && records[i].Seq <= done.Cursor {
-			applyLag.Set(time.Since(s.Time).Seconds())
+		if at := recordedAt(records[i]); !at.IsZero() && records[i].Seq <= done.Cursor {
+			applyLag.Set(time.Since(at).Seconds())
 			return
 		}
 	}
+}
+
+// recordedAt is when an edge took a record, or the zero time for what is neither session nor conversion.
+func recordedAt(r ledger.Record) time.Time {
+	switch {
+	case r.Session != nil:
+		return r.Session.Time
+	case r.Conversion != nil:
+		return r.Conversion.OccurredAt
+	}
+	return time.Time{}
 }
 
 // Pass compares every origin's row in the ledger with what the source believes, and corrects the source, down as well as up

@@ -64,8 +64,8 @@ func versioned(family, major string) string {
 	return family + " " + major
 }
 
-// decode turns an entry into what the ledger books: a session with all that can be derived from the capture, a tombstone,
-// or, when it cannot be read by this version, a record for the quarantine.
+// decode turns an entry into what the ledger books: a session with all that can be derived from the capture, a conversion,
+// a tombstone, or, when it cannot be read by this version, a record for the quarantine.
 func (a *agents) decode(origin string, entry tracker.Entry) ledger.Record {
 	booked := ledger.Record{Seq: entry.Seq, From: entry.Seq, Raw: entry.Payload}
 	record, err := tracker.DecodeRecord(entry.Payload)
@@ -81,6 +81,13 @@ func (a *agents) decode(origin string, entry tracker.Entry) ledger.Record {
 			return booked
 		}
 		booked.Session = a.enrich(origin, entry.Seq, s)
+	case tracker.KindConversion:
+		c, err := record.Conversion()
+		if err != nil {
+			booked.Reason = err.Error()
+			return booked
+		}
+		booked.Conversion = &c
 	case tracker.KindLost:
 		from, err := strconv.ParseUint(record.Get(tracker.FieldFrom), 10, 64)
 		if err != nil || from == 0 || from > entry.Seq {

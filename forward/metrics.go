@@ -26,7 +26,7 @@ var (
 	})
 	applyLag = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "caddy_affiliate_apply_lag_seconds",
-		Help: "Age of the newest session at the moment it was applied.",
+		Help: "Age of the newest session or conversion at the moment it was applied.",
 	})
 	applied = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "caddy_affiliate_applied_sessions_total",
@@ -35,6 +35,14 @@ var (
 	repeated = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "caddy_affiliate_repeated_sessions_total",
 		Help: "Sessions that were offered to the ledger a second time and dropped; stays 0 unless a process was copied.",
+	})
+	appliedConversions = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_affiliate_applied_conversions_total",
+		Help: "Conversions from the edges that were booked in the ledger by this process.",
+	})
+	replayedConversions = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_affiliate_replayed_conversions_total",
+		Help: "Conversions from the edges that had been reported before and count once.",
 	})
 	quarantined = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "caddy_affiliate_quarantined_records_total",
@@ -53,7 +61,8 @@ var (
 // Collectors returns the metrics of shipping and applying.
 func Collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		relayUp, forks, applyUp, applyBatches, applySeconds, applyLag, applied, repeated, quarantined, lost, holes,
+		relayUp, forks, applyUp, applyBatches, applySeconds, applyLag, applied, repeated,
+		appliedConversions, replayedConversions, quarantined, lost, holes,
 	}
 }
 

@@ -1,0 +1,58 @@
+package caddymodule
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+func eraseCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "erase", Short: "Takes everything that tells of one person out of the books", Args: cobra.NoArgs,
+		Long: "Takes everything that tells of one person out of the books, for good. What was earned stays, without a trace of the " +
+			"person. It asks before it does so, unless --yes is given.",
+	}
+	visitor := cmd.Flags().String("visitor", "", "The visitor's `ID`, 32 hexadecimal digits")
+	token := cmd.Flags().String("token", "", "The visitor's `TOKEN`, from the cookie")
+	customer := cmd.Flags().String("customer", "", "The books' `ID` of a customer, a UUID")
+	sure := cmd.Flags().Bool("yes", false, "Do not ask")
+	cmd.MarkFlagsOneRequired("visitor", "token", "customer")
+	cmd.MarkFlagsMutuallyExclusive("visitor", "token", "customer")
+	cmd.RunE = run(func(c client, _ []string) error {
+		if !*sure {
+			if err := c.confirm("This cannot be undone. Erase?"); err != nil {
+				return err
+			}
+		}
+		body := changes{}
+		body.given(cmd, "visitor", "visitor_id", *visitor)
+		body.given(cmd, "token", "token", *token)
+		body.given(cmd, "customer", "customer_id", *customer)
+		return show(c, http.MethodPost, "privacy/erase", body, func(w io.Writer, e tracker.Erasure) error {
+			_, err := fmt.Fprintf(w, "erased the person from %d sessions, %d conversions, %d customers, %d transactions\n",
+				e.Sessions, e.Conversions, e.Customers, e.Transactions)
+			return err
+		})
+	})
+	return cmd
+}
+
+// confirm asks a question that only a yes answers.
+func (c client) confirm(question string) error {
+	fmt.Fprint(c.err, question, " [y/N] ")
+	answer, err := bufio.NewReader(c.in).ReadString('\n')
+	if err != nil && answer == "" {
+		fmt.Fprintln(c.err)
+	}
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return errors.New("nothing was done (--yes answers the question beforehand)")
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// click appends a click of the visitor, with an address of its own.
+func click(t *testing.T, e *Engine, visitor tracker.VisitorID, ip string) {
+	t.Helper()
+	s := tracker.Session{
+		ID: tracker.NewSessionID(time.Now()), Network: "default", Code: "demo", Time: time.Now(), Class: tracker.ClassHuman,
+		Visitor: visitor, IP: ip, UserAgent: "agent of " + ip, Query: "via=demo",
+	}
+	ticket, err := e.Append(s.AppendRecord(nil), time.Second)
+	if err == nil {
+		err = ticket.Wait(10 * time.Second)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inJournal reports whether the text stands in a file of the journal.
+func inJournal(t *testing.T, dir, text string) (found bool) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(dir, "origins"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		found = found || bytes.Contains(data, []byte(text))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// behind is a ledger whose cursor stands still.
+type behind struct {
+	ledgerErasures
+	stands map[string]uint64 // nil: where it stands
+}
+
+func (b *behind) cursors(ctx context.Context, origins []string) (map[string]uint64, error) {
+	if b.stands != nil {
+		return b.stands, nil
+	}
+	return b.ledgerErasures.cursors(ctx, origins)
+}
+
+func TestErasedVisitorsLeaveTheJournal(t *testing.T) {
+	dir := t.TempDir()
+	c := Config{Dir: dir, Links: []ledger.NewLink{{Network: "default", Code: "demo"}}}
+	e := open(t, c)
+	gone, stays := tracker.NewVisitorID(), tracker.NewVisitorID()
+	const first, second, others, later = "198.51.100.1", "198.51.100.2", "203.0.113.9", "198.51.100.3"
+	click(t, e, gone, first)
+	if err := e.Close(); err != nil { // into an origin of an earlier process
+		t.Fatal(err)
+	}
+	e = open(t, c)
+	click(t, e, stays, others)
+	click(t, e, gone, second)
+	eventually(t, "applying", func() bool { return countSessions(t, e) == 3 })
+	l, err := e.Ledger()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	source := &behind{ledgerErasures: ledgerErasures{l}}
+	s := scrubber{journal: e.journal.Load(), source: source, log: slog.New(slog.DiscardHandler), erased: map[string]bool{}}
+	step := func(what string, left ...string) {
+		t.Helper()
+		if err := s.step(t.Context()); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		for _, ip := range []string{first, second, others, later} {
+			want := false
+			for _, one := range left {
+				want = want || one == ip
+			}
+			if inJournal(t, dir, ip) != want {
+				t.Errorf("%s: the journal has %s: %v", what, ip, !want)
+			}
+		}
+	}
+	step("before anybody is erased", first, second, others)
+	if _, err := l.Erase(t.Context(), "default", tracker.Subject{Visitor: gone}); err != nil {
+		t.Fatal(err)
+	}
+	source.stands = map[string]uint64{}
+	step("while nothing is applied", first, second, others)
+	source.stands = nil
+	step("when all is applied", others)
+	if inJournal(t, dir, gone.String()) || !inJournal(t, dir, stays.String()) {
+		t.Error("the wrong visitor is known")
+	}
+
+	click(t, e, gone, later) // their cookie is still there
+	eventually(t, "applying", func() bool { return countSessions(t, e) == 4 })
+	step("after another click", others)
+	if audit, err := e.Audit(t.Context()); err != nil || !audit.Balanced {
+		t.Errorf("the audit says %+v, %v", audit, err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, c)
+	eventually(t, "reading what was scrubbed", func() bool {
+		audit, err := e.Audit(t.Context())
+		return err == nil && audit.Balanced && len(audit.Origins) > 1
+	})
+}
