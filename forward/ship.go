@@ -21,7 +21,7 @@ const (
 	shipRetry     = 250 * time.Millisecond // after a call that failed
 	shipBytes     = 256 << 10              // records of one call
 	shipLeast     = 8 << 10                // of one call to a Redis that has little room
-	shipPace      = 5 * time.Millisecond   // between steps, so that a call under load carries hundreds of records
+	shipPace      = 20 * time.Millisecond  // between steps, so that a call under load carries hundreds of records
 	shipCalls     = 16                     // calls for one origin before the others have their turn
 	strangerID    = 1_000_000_000_000      // an id that only an XADD * makes (E4)
 )

@@ -181,6 +181,20 @@ func DecodeRecord(payload []byte) (Record, error) {
 	return r, nil
 }
 
+// CutField takes the first field off b, which is what follows a record's version. ok is false for bytes that Append does
+// not write: no field, or one that says its length in more bytes than it takes.
+func CutField(b []byte) (name FieldName, value, rest []byte, ok bool) {
+	if len(b) < 2 || b[0] == 0 {
+		return 0, nil, nil, false
+	}
+	size, n := binary.Uvarint(b[1:])
+	if n <= 0 || n > 1 && b[n] == 0 || size > uint64(len(b)-1-n) {
+		return 0, nil, nil, false
+	}
+	end := 1 + n + int(size)
+	return FieldName(b[0]), b[1+n : end], b[end:], true
+}
+
 // AppendLost appends a tombstone: the numbers from … the entry's own cannot be read any more, for that reason.
 func AppendLost(dst []byte, from uint64, reason string) []byte {
 	dst = append(dst, RecordVersion)

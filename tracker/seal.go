@@ -99,7 +99,7 @@ func newTokenKey(secret string) (tokenKey, error) {
 // Seal returns the token as v1.<key id>.<base64url>: XChaCha20-Poly1305 under a random nonce, with purpose and network in
 // the additional data. It returns ErrCode for a touch that no link can have made.
 func (s *Sealer) Seal(t Token) (string, error) {
-	content := make([]byte, 0, MaxToken)
+	content := make([]byte, 0, 1+len(t.Visitor)+2*touchSize+len(t.First.Code)+len(t.Last.Code))
 	content = append(content, t.Flags)
 	content = append(content, t.Visitor[:]...)
 	for _, touch := range t.touches() {

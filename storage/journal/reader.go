@@ -48,6 +48,9 @@ type place struct {
 	seq uint64
 }
 
+// usualRecord is about the size in bytes of a record; a page of smaller ones grows.
+const usualRecord = 256
+
 var errBroken = errors.New("a record that was readable is no longer")
 
 func (o *origin) read(after uint64, maxBytes int) ([]tracker.Entry, error) {
@@ -60,7 +63,7 @@ func (o *origin) read(after uint64, maxBytes int) ([]tracker.Entry, error) {
 	if after >= durable {
 		return nil, nil
 	}
-	p := page{room: maxBytes}
+	p := page{room: maxBytes, entries: make([]tracker.Entry, 0, min(durable-after, uint64(max(maxBytes, 0)/usualRecord+1)))}
 	want := after + 1
 	if want <= base {
 		p.add(base, tracker.AppendLost(nil, want, truncatedReason))

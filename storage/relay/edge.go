@@ -46,15 +46,18 @@ func (r *Relay) Announce(ctx context.Context, origin string) error {
 // call without an answer may have been done or be done later; asking again is always right. ErrFull, ErrCall, or the
 // client's error.
 func (r *Relay) Append(ctx context.Context, c Call) (Answer, error) {
-	args, err := c.args()
-	if err != nil {
+	e := r.encoder.Swap(nil)
+	if e == nil { // the first call, or a second one beside another
+		e = new(encoder)
+	}
+	defer r.encoder.Store(e)
+	if err := c.encode(e); err != nil {
 		return Answer{}, fmt.Errorf("appending to origin %s: %w", c.Origin, err)
 	}
 	name := strconv.FormatInt(time.Now().UnixMilli(), 10)
-	args[3] = name
 	keys := []string{eventsKey(c.Origin), cursorKey(c.Origin), parkedIndex(c.Origin), parkedKey(c.Origin, name)}
 	start := time.Now()
-	reply, err := appendScript.Run(ctx, r.client, keys, args...).Slice()
+	reply, err := appendScript.Run(ctx, r.client, keys, c.Expected, c.mode(), c.age(), name, e.buf).Slice()
 	if err = done(c.operation(), err); err != nil {
 		if redis.IsOOMError(err) {
 			err = fmt.Errorf("%w: %w", ErrFull, err)
@@ -69,27 +72,33 @@ func (r *Relay) Append(ctx context.Context, c Call) (Answer, error) {
 	return a, nil
 }
 
-// args are the arguments of appendScript; the fourth is the caller's to fill.
-func (c Call) args() ([]any, error) {
-	mode, age := "append", "live"
+func (c Call) mode() string {
 	if c.Reset {
-		mode = "reset"
+		return "reset"
 	}
+	return "append"
+}
+
+func (c Call) age() string {
 	if c.Old {
-		age = "old"
+		return "old"
 	}
-	e := encoder{origin: c.Origin, args: make([]any, 4, 4+40*len(c.Entries))}
-	e.args[0], e.args[1], e.args[2] = strconv.FormatUint(c.Expected, 10), mode, age
+	return "live"
+}
+
+// encode writes the call's entries as appendScript takes them.
+func (c Call) encode(e *encoder) error {
+	e.origin, e.buf = c.Origin, e.buf[:0]
 	for i, entry := range c.Entries {
 		if entry.Seq != c.Entries[0].Seq+uint64(i) || entry.Seq == 0 || entry.Seq >= maxSeq {
-			return nil, fmt.Errorf("%w: %d cannot stand at place %d of a batch", ErrCall, entry.Seq, i)
+			return fmt.Errorf("%w: %d cannot stand at place %d of a batch", ErrCall, entry.Seq, i)
 		}
 		e.add(entry)
 	}
 	if len(c.Entries) > 0 && !c.Reset && c.Entries[0].Seq <= c.Expected {
-		return nil, fmt.Errorf("%w: %d does not follow %d", ErrCall, c.Entries[0].Seq, c.Expected)
+		return fmt.Errorf("%w: %d does not follow %d", ErrCall, c.Entries[0].Seq, c.Expected)
 	}
-	return e.args, nil
+	return nil
 }
 
 // parseAnswer reads what appendScript returned.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"testing"
@@ -18,19 +19,24 @@ func sent(t testing.TB, e tracker.Entry) []string {
 	enc := encoder{origin: origin}
 	enc.add(e)
 	var fields []string
-	for _, arg := range enc.args[2:] {
-		switch v := arg.(type) {
-		case string:
-			fields = append(fields, v)
-		case *string:
-			fields = append(fields, *v)
-		case []byte:
-			fields = append(fields, string(v))
-		default:
-			t.Fatalf("argument of type %T", arg)
+	rest := enc.buf[3:]
+	for len(rest) > 0 {
+		head, size := 1, int(rest[0]&31)
+		switch rest[0] {
+		case 0xd9:
+			head, size = 2, int(rest[1])
+		case 0xda:
+			head, size = 3, int(binary.BigEndian.Uint16(rest[1:]))
+		case 0xdb:
+			head, size = 5, int(binary.BigEndian.Uint32(rest[1:]))
 		}
+		fields = append(fields, string(rest[head:head+size]))
+		rest = rest[head+size:]
 	}
-	return fields
+	if n := int(binary.BigEndian.Uint16(enc.buf[1:])); enc.buf[0] != 0xdc || n != len(fields) {
+		t.Fatalf("an array of %d with %d strings", n, len(fields))
+	}
+	return fields[1:]
 }
 
 func click() []byte {

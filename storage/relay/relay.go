@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -52,7 +53,8 @@ func parkedKey(origin, name string) string { return parkedIndex(origin) + ":" + 
 // Relay is a client of the Redis between edges and hubs. All methods may be called concurrently. A context's deadline
 // bounds each call; without one the client's timeouts do.
 type Relay struct {
-	client redis.UniversalClient
+	client  redis.UniversalClient
+	encoder atomic.Pointer[encoder] // with the buffer of the last call, for the next
 }
 
 // Open returns a relay over Redis, one server, Sentinel or Cluster as the options say. It never dials: an absent Redis

@@ -66,7 +66,7 @@ return dropped
 // ARGV[2] -> "append", or "reset": put the stream away and begin a new one with these entries
 // ARGV[3] -> "live" for the origin that this process writes, "old" for an earlier one
 // ARGV[4] -> <ms>
-// ARGV[5…] -> for each entry: its number, how many strings follow, then its fields and values. None: only answer.
+// ARGV[5] -> the entries, one MessagePack array behind the other: an entry's id, then its fields and values. "": only answer.
 //
 // Returns {appended 0 or 1, last, first, length, cursor, settled}; last and first are 0 where there is none, cursor and
 // settled are as found and -1 where there is none.
@@ -88,7 +88,7 @@ if kind == 'stream' then
 	end
 end
 local appended = 0
-if #ARGV > 4 and last == ARGV[1] then
+if ARGV[5] ~= '' and last == ARGV[1] then
 	local free = true
 	if kind ~= 'stream' and kind ~= 'none' then
 		redis.call('DEL', KEYS[1])
@@ -107,15 +107,14 @@ if #ARGV > 4 and last == ARGV[1] then
 		if free then len = 0 end
 	end
 	if free then
-		if len == 0 then first = ARGV[5] end
-		local i = 5
-		while i < #ARGV do
-			local n = tonumber(ARGV[i + 1])
-			last = ARGV[i]
-			redis.call('XADD', KEYS[1], last .. '-0', unpack(ARGV, i + 2, i + 1 + n))
+		local offset, entry = 0, nil
+		while offset >= 0 do
+			offset, entry = cmsgpack.unpack_one(ARGV[5], offset)
+			redis.call('XADD', KEYS[1], unpack(entry))
+			if len == 0 then first = string.match(entry[1], '^%d+') end
 			len = len + 1
-			i = i + 2 + n
 		end
+		last = string.match(entry[1], '^%d+')
 		redis.call('PERSIST', KEYS[1])
 		appended = 1
 	end

@@ -102,20 +102,28 @@ func BenchmarkTable(b *testing.B) {
 	journal := start(b, fmt.Sprintf(tracking, ""), app)
 	redis := servers.Redis(b)
 	relayed := start(b, fmt.Sprintf(tracking, "redis redis://"+redis.Addr+"/0\n\t\tledger none"), app)
+	alone := start(b, fmt.Sprintf(tracking, fmt.Sprintf("redis redis://127.0.0.1:%d/0\n\t\tledger none", caddy.Port(b))), app) // no Redis there
 
-	var rows [][]string
+	rows := [][]string{memory("resident memory, idle, over bare Caddy", "≤ 30 MiB", plain, journal)}
 	compare := func(what, bar string, connections int, url, base string) {
 		rows = append(rows, ratio(b, what, bar, connections, url, base))
 	}
 	const click = "/?via=demo"
 	compare("request without a referral / the same process without the directive", "≥ 0.97", 64, journal.respond+"/", journal.plain+"/")
+	compare("click, fsynced, journal alone (Redis away) / bare respond", "≥ 0.55", 64, alone.respond+click, plain.respond+"/")
+	compare("click, fsynced, journal alone (Redis away) / bare respond", "≥ 0.65", 256, alone.respond+click, plain.respond+"/")
+	alone.Term() // nobody takes its records: its disk and its memory are the others' again
 	compare("click, fsynced, edge only (Redis relay) / bare respond", "≥ 0.55", 64, relayed.respond+click, plain.respond+"/")
 	compare("click, fsynced, edge only (Redis relay) / bare respond", "≥ 0.65", 256, relayed.respond+click, plain.respond+"/")
 	compare("click, fsynced, edge and hub in one (SQLite) / bare respond", "", 64, journal.respond+click, plain.respond+"/")
 	compare("click, fsynced, edge and hub in one (SQLite) / bare respond", "", 256, journal.respond+click, plain.respond+"/")
 	compare("click behind reverse_proxy, edge only / plain proxy", "≥ 0.90", 64, relayed.proxy+click, plain.proxy+"/")
 	compare("click behind reverse_proxy, edge and hub in one / plain proxy", "", 64, journal.proxy+click, plain.proxy+"/")
-	rows = append(rows, memory(plain, journal), latency(b))
+	rows = append(rows, memory("the same, after the load above", "", plain, journal))
+	for _, done := range []site{journal, relayed} { // and with them what the ledger still had to do
+		done.Term()
+	}
+	rows = append(rows, latency(b), catchUp(b))
 	rows = append(rows, micro(b)...)
 	show(rows)
 }
@@ -151,6 +159,37 @@ func latency(b *testing.B) []string {
 	}
 	return []string{"added to a click behind a 10 ms upstream at 4,000/s, p50 and p99", "0, ≤ 2 ms",
 		fmt.Sprintf("%.2f ms, %.2f ms", median(p50), median(p99)), "difference of medians, driver on the same cores"}
+}
+
+// catchUp is how fast the records of an outage of Redis reach the ledger while clicks go on, and what it costs these.
+func catchUp(b *testing.B) []string {
+	b.Helper()
+	const (
+		rate   = 2000
+		outage = 10 * time.Second
+	)
+	redis := servers.Redis(b)
+	site := start(b, fmt.Sprintf(tracking, "redis redis://"+redis.Addr+"/0"), upstream(b, 0))
+	clicks := load.Load{URL: site.respond + "/?via=demo", Rate: rate}
+	before := clicks.For(span)
+	redis.Kill()
+	clicks.For(outage)
+	redis.Restart()
+	began, due := time.Now(), site.due(b)
+	live := clicks.Start()
+	for left := due; left > rate/5; left = site.due(b) { // what is under way at any time
+		if time.Since(began) > time.Minute {
+			b.Fatalf("%d records are still not in the ledger a minute after the outage", left)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	took := time.Since(began)
+	after := live.Stop()
+	drained := float64(due)/took.Seconds() + rate
+	return []string{"catch-up after 10 s without Redis at 2,000 clicks/s, into SQLite / the live rate", "≥ 5",
+		fmt.Sprintf("%.0f", drained/rate),
+		fmt.Sprintf("%d records in %s; p99 of live clicks %s, before %s", due, took.Round(10*time.Millisecond),
+			after.Quantile(.99).Round(10*time.Microsecond), before.Quantile(.99).Round(10*time.Microsecond))}
 }
 
 func median(values []float64) float64 {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/test/caddy"
+	"github.com/caddy-affiliate/caddy-affiliate/test/check"
 )
 
 // browser is sent with each request; without it a click is a robot's.
@@ -47,11 +49,23 @@ func wrk(b *testing.B, connections int, url string, span time.Duration) float64 
 	return rate
 }
 
-// memory compares idle processes, before any of them was under load in earnest.
-func memory(plain, ours site) []string {
+// memory compares two processes.
+func memory(what, bar string, plain, ours site) []string {
 	base, with := plain.resident(), ours.resident()
-	return []string{"resident memory after the load above, over bare Caddy", "≤ 30 MiB idle",
-		fmt.Sprintf("+%d MiB", (with-base)>>20), fmt.Sprintf("%d / %d MiB", with>>20, base>>20)}
+	return []string{what, bar, fmt.Sprintf("+%d MiB", (with-base)>>20), fmt.Sprintf("%d / %d MiB", with>>20, base>>20)}
+}
+
+// due is how many records are on disk and not in the ledger yet.
+func (s site) due(b *testing.B) (n int) {
+	b.Helper()
+	var audit check.Audit
+	if _, body := s.AdminGet("/affiliate/audit"); json.Unmarshal([]byte(body), &audit) != nil {
+		b.Fatalf("the audit is %s", body)
+	}
+	for _, o := range audit.Origins {
+		n += int(o.Journalled)
+	}
+	return n
 }
 
 // resident is the process's memory in bytes.

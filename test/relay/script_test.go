@@ -3,10 +3,13 @@
 package relay_test
 
 import (
+	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 func TestPollOfNothing(t *testing.T) {
@@ -30,6 +33,21 @@ func TestAppendAfterTheCursorWhereTheStreamIsGone(t *testing.T) {
 	f.do("FLUSHALL")
 	f.poll("after FLUSHALL", relay.Answer{Cursor: -1, Settled: -1})
 	f.expect("append 6", relay.Call{Entries: entries(6, 6)}, relay.Answer{OK: true, Last: 6, First: 6, Len: 1, Cursor: -1, Settled: -1})
+}
+
+// A value's length stands before it in one of four forms; a wrong one would shift all that follows.
+func TestValuesOfEveryLengthArrive(t *testing.T) {
+	f := start(t)
+	var sent []tracker.Entry
+	for _, size := range []int{1, 31, 32, 255, 256, 1<<16 - 1, tracker.MaxRecord} {
+		sent = append(sent, tracker.Entry{Seq: uint64(len(sent) + 1), Payload: bytes.Repeat([]byte{9}, size)}) // of no known version: sent raw
+	}
+	last := uint64(len(sent))
+	f.expect("all sizes", relay.Call{Entries: sent}, relay.Answer{OK: true, Last: last, First: 1, Len: last, Cursor: -1, Settled: -1})
+	got, holes := f.few(0, 1000)
+	if !reflect.DeepEqual(got, sent) || holes != 0 {
+		t.Fatalf("%d entries came back otherwise than they were sent, or with holes: %d", len(got), holes)
+	}
 }
 
 func TestPassComparesAndMayLower(t *testing.T) {
