@@ -53,7 +53,7 @@ func (c *Consent) provision() (err error) {
 	switch {
 	case c == nil:
 		return nil
-	case (c.Cookie == nil) == (len(c.MatcherSetsRaw) == 0):
+	case (c.Cookie == nil) == (len(c.matchers) == 0): // Caddy takes what is raw away as it loads it
 		return errConsent
 	case c.Cookie == nil:
 		return nil

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-affiliate/caddy-affiliate/engine"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -166,8 +168,33 @@ func (h *Handler) book(c reported, source string, v *visitor, until time.Time) (
 		n.Evidence.Cookie = &v.token
 	}
 	var buf [1024]byte // holds nearly every record
-	ticket, err := h.app.engine.Append(n.AppendRecord(buf[:0]), time.Until(until))
+	record := n.AppendRecord(buf[:0])
+	ticket, err := h.app.engine.Append(record, time.Until(until))
+	if errors.Is(err, engine.ErrStarting) {
+		h.appendLater(slices.Clone(record))
+	}
 	return booking{source, n.Type, ticket, err}, true
+}
+
+// awaited counts the conversions that came before the journal was open and wait for it: the site will not report them again.
+var awaited = make(chan struct{}, 1000)
+
+// awaitMost is how long they wait.
+const awaitMost = time.Minute
+
+// appendLater gives a record to the journal as soon as it is open. It was counted as not recorded by then.
+func (h *Handler) appendLater(record []byte) {
+	select {
+	case awaited <- struct{}{}:
+	default:
+		return
+	}
+	go func() {
+		defer func() { <-awaited }()
+		if _, err := h.app.engine.Append(record, awaitMost); err != nil {
+			h.logger.Error("a conversion that came while the journal was opening is lost", "error", err)
+		}
+	}()
 }
 
 // countMalformed counts what is no conversion. Only the site's own upstream is worth a warning: blocks and pixels say what

@@ -154,6 +154,24 @@ func TestConversionUnrecorded(t *testing.T) {
 	}
 }
 
+// TestConversionBeforeTheJournalIsOpen has a sale that the site will not report again.
+func TestConversionBeforeTheJournalIsOpen(t *testing.T) {
+	defer func(usual time.Duration) { patience = usual }(patience)
+	patience = time.Millisecond
+	e := newStartingEdge(t, Handler{Conversion: &Conversion{Header: &ConversionHeader{}}})
+	counted(t, counts{"conversions/starting/header": 1}, func() {
+		e.serve(newRequest("http://shop.test/"), selling(200, sale))
+	})
+	if err := e.start(); err != nil {
+		t.Fatal(err)
+	}
+	for id, c := range e.conversions(1) {
+		if id != "12345" || c.Source != tracker.SourceHeader {
+			t.Errorf("recorded %s: %+v", id, c)
+		}
+	}
+}
+
 func TestConversionLate(t *testing.T) {
 	e := headerEdge(t, ConversionHeader{})
 	v := e.visitor(newRequest("http://shop.test/"), time.Time{})

@@ -13,6 +13,7 @@ type condition struct {
 	values []any
 	index  string // that leads to the rows that pass; empty: none does
 	kind   indexKind
+	alone  int // up to how many rows are sorted by the index, where this is all that is asked; 0: fewRows
 }
 
 // indexKind is what an index does for a list.
@@ -39,10 +40,7 @@ func (c condition) and(s *selection, reckoned bool) {
 // A list begins with the condition that the fewest rows pass, if they are at most so many: so many are read in a few
 // milliseconds. Where more pass each condition, a page of those that pass all is soon found among the newest. Engines cannot
 // know which it is: SQLite has no statistics, and PostgreSQL's say nothing of several columns together.
-const (
-	fewRows    = 2_000
-	fewEntries = 50_000 // where the index alone decides
-)
+const fewRows = 2_000
 
 // selectList returns what follows SELECT c.id in the query of a list of conversions, but for its order.
 func (l *Ledger) selectList(
@@ -99,7 +97,7 @@ func (l *Ledger) firstCondition(ctx context.Context, network string, asked []con
 	}
 	limit := fewRows
 	if len(asked) == 1 {
-		limit = fewEntries
+		limit = max(limit, asked[0].alone)
 	}
 	if len(indexed) == 0 || len(asked) == 1 && (l.db.Hint == nil || asked[0].kind == ordered) {
 		return -1, standard, nil

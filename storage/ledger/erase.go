@@ -117,5 +117,5 @@ func (e *eraser) customer(ctx context.Context, c storedCustomer) error {
 	if err != nil {
 		return fmt.Errorf("blanking the customer: %w", err)
 	}
-	return rewrite(ctx, e.tx, "customer", "id", []answered{{c.ID, c.answer}}, blank)
+	return rewrite(ctx, e.tx, "customer", []storedAnswer{{c.ID, c.answer}}, blank)
 }

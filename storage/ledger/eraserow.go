@@ -19,9 +19,9 @@ func (e *eraser) blankSessions(ctx context.Context, where, value string) error {
 	return err
 }
 
-func (e *eraser) blankConversions(ctx context.Context, where, value string) error {
+func (e *eraser) blankConversions(ctx context.Context, where string, values ...any) error {
 	ids, err := readAll(ctx, e.tx, "conversions", scanText, `UPDATE conversion SET visitor_id = '', name = '', meta_data = ''
-		WHERE network = $1 AND `+where+` AND visitor_id || name || meta_data <> '' RETURNING id`, e.network, value)
+		WHERE network = $1 AND `+where+` AND visitor_id || name || meta_data <> '' RETURNING id`, append([]any{e.network}, values...)...)
 	if err != nil {
 		return err
 	}
@@ -42,26 +42,26 @@ func (e *eraser) blankTransactions(ctx context.Context, customer string) error {
 		return err
 	}
 	e.done.Transactions += int64(len(rows))
-	return rewrite(ctx, e.tx, "customer_transaction", "id", rows, func(t *tracker.Transaction) { t.Category, t.Label, t.Note = "", "", "" })
+	return rewrite(ctx, e.tx, "customer_transaction", rows, func(t *tracker.Transaction) { t.Category, t.Label, t.Note = "", "", "" })
 }
 
-// answered is a row with the answer to a report.
-type answered struct{ key, answer string }
+// storedAnswer is a row with the answer to a report.
+type storedAnswer struct{ id, answer string }
 
-func scanAnswer(rows *sql.Rows) (a answered, err error) {
-	err = rows.Scan(&a.key, &a.answer)
+func scanAnswer(rows *sql.Rows) (a storedAnswer, err error) {
+	err = rows.Scan(&a.id, &a.answer)
 	return a, err
 }
 
 // rewrite takes out of the answers what blank takes out of the object.
-func rewrite[T any](ctx context.Context, tx *sql.Tx, table, column string, rows []answered, blank func(*T)) error {
+func rewrite[T any](ctx context.Context, tx *sql.Tx, table string, rows []storedAnswer, blank func(*T)) error {
 	for _, row := range rows {
 		var object T
 		if err := json.Unmarshal([]byte(row.answer), &object); err != nil {
 			return fmt.Errorf("reading an answer in %s: %w", table, err)
 		}
 		blank(&object)
-		_, err := tx.ExecContext(ctx, `UPDATE `+table+` SET answer = $2 WHERE `+column+` = $1`, row.key, jsonText(object))
+		_, err := tx.ExecContext(ctx, `UPDATE `+table+` SET answer = $2 WHERE id = $1`, row.id, jsonText(object))
 		if err != nil {
 			return fmt.Errorf("changing an answer in %s: %w", table, err)
 		}

@@ -101,11 +101,18 @@ func (b *books) differs(ctx context.Context, n tracker.NewConversion, id identit
 		}
 		return b.create(ctx, n, hash, repeats, false)
 	case tracker.DuplicateUpdate:
-		if !first.IsClosed && first.Currency == n.Currency {
+		if mayTakeOver(first, n) {
 			return b.takeOver(ctx, n, hash, first)
 		}
 	}
 	return reported{refusal: tracker.ErrConflict}, b.noteRefused(ctx, first, n.Actor)
+}
+
+// mayTakeOver reports whether the first conversion may take a later report's content. What anybody can write, the URL behind a
+// block or a pixel, changes nothing that the merchant has judged.
+func mayTakeOver(first *bookedConversion, n tracker.NewConversion) bool {
+	judged := first.Status != tracker.StatusPending && (n.Source == tracker.SourceBlock || n.Source == tracker.SourcePixel)
+	return !first.IsClosed && first.Currency == n.Currency && !judged
 }
 
 // answerTo returns the answer to the report with that content, or nil if there was none.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -30,29 +31,24 @@ func (a *applier) landConversions(ctx context.Context, records []Record) error {
 	return nil
 }
 
-// bookConversion books a conversion, and takes the visitor out of it again if they were erased: whether it repeats an
-// earlier one can only be seen of the whole.
+// bookConversion books a conversion, and blanks it if its visitor was erased: whether it repeats an earlier one can only be
+// seen of the whole.
 func (a *applier) bookConversion(ctx context.Context, n tracker.NewConversion) (isNew bool, err error) {
-	isNew, err = a.books.landConversion(ctx, n)
-	if err != nil || !a.forgotten.visitors {
+	if isNew, err = a.books.landConversion(ctx, n); err != nil || !a.forgotten.visitors {
 		return isNew, err
 	}
+	var hashes []string
 	for _, token := range []*tracker.Token{n.Evidence.Token, n.Evidence.Cookie} {
-		if token == nil || token.Visitor.IsZero() {
-			continue
-		}
-		erased, err := erasedVisitors.find(ctx, a.tx, n.Network, []string{tracker.VisitorHash(n.Network, token.Visitor)})
-		if err != nil {
-			return isNew, err
-		}
-		if len(erased) > 0 {
-			e := eraser{ledger: a.ledger, tx: a.tx, network: n.Network}
-			if err := e.visitor(ctx, token.Visitor); err != nil {
-				return isNew, err
-			}
+		if token != nil && !token.Visitor.IsZero() {
+			hashes = append(hashes, tracker.VisitorHash(n.Network, token.Visitor))
 		}
 	}
-	return isNew, nil
+	if erased, err := erasedVisitors.find(ctx, a.tx, n.Network, hashes); err != nil || len(erased) == 0 {
+		return isNew, err
+	}
+	e := eraser{ledger: a.ledger, tx: a.tx, network: n.Network}
+	return isNew, e.blankConversions(ctx, `external_id = $2 AND type = $3 AND source = $4 AND visitor_id = ''`,
+		n.ExternalID, string(n.Type), cmp.Or(n.Source, tracker.SourceAPI))
 }
 
 // refuses reports whether err says that a conversion cannot be booked for its values, now and for ever.

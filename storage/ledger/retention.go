@@ -92,7 +92,8 @@ type sessionPlace struct {
 	id   string
 }
 
-// forgetSome is one step. It goes on from the mark, whose row it locks.
+// forgetSome is one step. It goes on from the mark, whose row it locks. Where the retention has become longer, the mark goes
+// back.
 func forgetSome(ctx context.Context, tx *sql.Tx, class fieldClass, before int64) (rows int64, more bool, err error) {
 	var from, to sessionPlace
 	err = tx.QueryRowContext(ctx, `INSERT INTO retention_mark (field, time, session_id) VALUES ($1, 0, '')
@@ -100,9 +101,6 @@ func forgetSome(ctx context.Context, tx *sql.Tx, class fieldClass, before int64)
 		Scan(&from.time, &from.id)
 	if err != nil {
 		return 0, false, fmt.Errorf("locking the mark: %w", err)
-	}
-	if before <= from.time {
-		return 0, false, nil
 	}
 	err = tx.QueryRowContext(ctx, `SELECT time, id FROM session WHERE (time, id) >= ($1, $2) AND time < $3
 		ORDER BY time, id LIMIT 1 OFFSET $4`, from.time, from.id, before, forgetStep).Scan(&to.time, &to.id)

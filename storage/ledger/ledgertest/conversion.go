@@ -21,6 +21,7 @@ var conversionTests = []test{
 	{"a repeat with other content", testPolicies},
 	{"refused repeats are noted, and not for ever", testRefused},
 	{"an update by a repeat", testUpdatePolicy},
+	{"no update by strangers of what is judged", testStrangersUpdate},
 	{"idempotency keys", testIdempotency},
 	{"invalid ones leave no trace", testInvalid},
 	{"another network's are not found", testConversionTenancy},
@@ -391,4 +392,26 @@ func testConversionTenancy(t *testing.T, db Database) {
 			t.Errorf("%+v lists another network's: %+v", f, rows)
 		}
 	}
+}
+
+func testStrangersUpdate(t *testing.T, db Database) {
+	s := newShop(t, db)
+	update := s.sale("order-1", 1000)
+	update.Source, update.Duplicates = tracker.SourcePixel, tracker.DuplicateUpdate
+	for _, amount := range []int64{1000, 1500} { // nobody has judged it yet
+		update.Amount = amount
+		if _, _, err := s.CreateConversion(t.Context(), update); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, _, err := s.Conversions(t.Context(), s.network, tracker.ConversionFilter{}, tracker.Page{})
+	if err != nil || len(all) != 1 || all[0].Amount != 1500 {
+		t.Fatalf("updated: %+v, %v", all, err)
+	}
+	s.set(all[0].ID, tracker.StatusApproved)
+	update.Amount = 9000
+	if _, _, err := s.CreateConversion(t.Context(), update); !errors.Is(err, tracker.ErrConflict) {
+		t.Errorf("a stranger's update of an approved one: %v", err)
+	}
+	s.wantMoney(s.stored(all[0].ID), tracker.StatusApproved, 1500, 150)
 }
