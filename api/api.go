@@ -121,7 +121,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	r = r.WithContext(ctx)
-	if path.Clean(r.URL.Path) != r.URL.Path { // the mux would redirect
+	if path.Clean(r.URL.Path) != r.URL.Path || !isText(r.URL.Path) { // the mux would redirect the one, a database refuse the other
 		a.fail(answer, c, errNoRoute)
 		return
 	}

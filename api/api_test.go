@@ -17,7 +17,7 @@ import (
 
 func TestUnknownRoutesAndMethods(t *testing.T) {
 	s := newShop(t)
-	for _, path := range []string{"", "nothing", "affiliates/", "affiliates/1/2", "/affiliates", "affiliates/../campaigns", "openapi.yaml", "docs", "schemas/Link"} {
+	for _, path := range []string{"", "nothing", "affiliates/", "affiliates/1/2", "/affiliates", "affiliates/../campaigns", "openapi.yaml", "docs", "schemas/Link", "keys/%00", "keys/%ff"} {
 		s.do("GET", path, nil).wantProblem(http.StatusNotFound, "no-route")
 	}
 	for method, allow := range map[string]string{"PUT": "GET, POST", "DELETE": "GET, POST", "OPTIONS": "GET, POST", "BREW": "GET, POST"} {

@@ -63,6 +63,12 @@ func (a *API) revokeKey(ctx context.Context, c *call, in *struct {
 	if len(in.ID) != len(nobody) {
 		return nil, tracker.ErrNotFound
 	}
+	switch key, err := c.books.KeyByID(ctx, in.ID); {
+	case err != nil:
+		return nil, err
+	case key.Network == c.network && !c.key.Grants(key.Scopes):
+		return nil, forbidden("A key cannot revoke one that may do more than itself.")
+	}
 	if _, err := c.books.RevokeKey(ctx, c.network, in.ID); err != nil {
 		return nil, err
 	}

@@ -69,3 +69,12 @@ func TestAKeyGivesOnlyWhatItHas(t *testing.T) {
 		}
 	}
 }
+
+func TestAKeyRevokesOnlyWhatItMatches(t *testing.T) {
+	s := newShop(t)
+	strong := s.do("POST", "keys", fields{"name": "strong", "scopes": []string{"*"}}).want(http.StatusCreated)
+	weak := s.do("POST", "keys", fields{"name": "weak", "scopes": []string{"keys:write"}}).want(http.StatusCreated)
+	s.key = weak.text("key")
+	s.do("DELETE", "keys/"+strong.text("id"), nil).wantProblem(http.StatusForbidden, "forbidden")
+	s.do("DELETE", "keys/"+weak.text("id"), nil).want(http.StatusNoContent)
+}

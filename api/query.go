@@ -23,12 +23,15 @@ func checkQuery(rawQuery string) error {
 		switch {
 		case len(given) > 1:
 			wrong.Add(join("", name), "is given twice")
-		case !utf8.ValidString(name+given[0]) || strings.ContainsRune(name+given[0], 0):
+		case !isText(name + given[0]):
 			wrong.Add("query", "must be UTF-8 without U+0000")
 		}
 	}
 	return wrong.Err()
 }
+
+// isText reports whether every database takes s as text.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // given is a parameter that may be left out where its zero value says something.
 type given[T any] struct {

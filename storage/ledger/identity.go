@@ -2,8 +2,11 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -108,11 +111,10 @@ func (b *books) differs(ctx context.Context, n tracker.NewConversion, id identit
 	return reported{refusal: tracker.ErrConflict}, b.noteRefused(ctx, first, n.Actor)
 }
 
-// mayTakeOver reports whether the first conversion may take a later report's content. What anybody can write, the URL behind a
-// block or a pixel, changes nothing that the merchant has judged.
+// mayTakeOver reports whether the first conversion may take a later report's content: never when it is paid or taken back.
 func mayTakeOver(first *bookedConversion, n tracker.NewConversion) bool {
-	judged := first.Status != tracker.StatusPending && (n.Source == tracker.SourceBlock || n.Source == tracker.SourcePixel)
-	return !first.IsClosed && first.Currency == n.Currency && !judged
+	reversed := slices.ContainsFunc(first.History, func(e tracker.Change) bool { return e.Kind == tracker.ChangeReversed })
+	return !first.IsClosed && !reversed && first.Currency == n.Currency
 }
 
 // answerTo returns the answer to the report with that content, or nil if there was none.
@@ -139,15 +141,19 @@ func (b *books) first(ctx context.Context, id identity) (c *bookedConversion, an
 	return c, answer, nil
 }
 
-// policy is what becomes of a report with other content: what it says itself, or else the first conversion's campaign.
+// policy is what becomes of a report with other content: what it says itself, or else the first conversion's campaign. What
+// strangers can report is refused.
 func (b *books) policy(ctx context.Context, n tracker.NewConversion, campaign int64) (tracker.DuplicatePolicy, error) {
+	if n.Source == tracker.SourceBlock || n.Source == tracker.SourcePixel {
+		return tracker.DuplicateReject, nil // anybody can write the URL behind them, as often as they like
+	}
 	if n.Duplicates != "" || campaign == 0 {
 		return n.Duplicates, nil
 	}
 	var policy tracker.DuplicatePolicy
 	err := b.tx.QueryRowContext(ctx, `SELECT duplicates FROM campaign WHERE network = $1 AND id = $2`, n.Network, campaign).
 		Scan(&policy)
-	if err != nil {
+	if err != nil && !errors.Is(err, sql.ErrNoRows) { // no campaign, no policy: the default
 		return "", fmt.Errorf("reading the duplicate policy: %w", err)
 	}
 	return policy, nil

@@ -34,7 +34,7 @@ func (a *applier) landConversions(ctx context.Context, records []Record) error {
 // bookConversion books a conversion, and blanks it if its visitor was erased: whether it repeats an earlier one can only be
 // seen of the whole.
 func (a *applier) bookConversion(ctx context.Context, n tracker.NewConversion) (isNew bool, err error) {
-	if isNew, err = a.books.landConversion(ctx, n); err != nil || !a.forgotten.visitors {
+	if isNew, err = a.books.landConversion(ctx, n); err != nil || !isNew || !a.forgotten.visitors {
 		return isNew, err
 	}
 	var hashes []string
@@ -47,8 +47,8 @@ func (a *applier) bookConversion(ctx context.Context, n tracker.NewConversion) (
 		return isNew, err
 	}
 	e := eraser{ledger: a.ledger, tx: a.tx, network: n.Network}
-	return isNew, e.blankConversions(ctx, `external_id = $2 AND type = $3 AND source = $4 AND visitor_id = ''`,
-		n.ExternalID, string(n.Type), cmp.Or(n.Source, tracker.SourceAPI))
+	return isNew, e.blankConversions(ctx, `external_id = $2 AND type = $3 AND source = $4 AND id = $5`,
+		n.ExternalID, string(n.Type), cmp.Or(n.Source, tracker.SourceAPI), n.ID)
 }
 
 // refuses reports whether err says that a conversion cannot be booked for its values, now and for ever.

@@ -21,7 +21,8 @@ var conversionTests = []test{
 	{"a repeat with other content", testPolicies},
 	{"refused repeats are noted, and not for ever", testRefused},
 	{"an update by a repeat", testUpdatePolicy},
-	{"no update by strangers of what is judged", testStrangersUpdate},
+	{"strangers change nothing", testStrangersUpdate},
+	{"what is reversed stays reversed", testReversedStays},
 	{"idempotency keys", testIdempotency},
 	{"invalid ones leave no trace", testInvalid},
 	{"another network's are not found", testConversionTenancy},
@@ -396,22 +397,36 @@ func testConversionTenancy(t *testing.T, db Database) {
 
 func testStrangersUpdate(t *testing.T, db Database) {
 	s := newShop(t, db)
-	update := s.sale("order-1", 1000)
-	update.Source, update.Duplicates = tracker.SourcePixel, tracker.DuplicateUpdate
-	for _, amount := range []int64{1000, 1500} { // nobody has judged it yet
-		update.Amount = amount
-		if _, _, err := s.CreateConversion(t.Context(), update); err != nil {
+	for _, policy := range []tracker.DuplicatePolicy{tracker.DuplicateUpdate, tracker.DuplicateNew, tracker.DuplicateMark} {
+		report := s.sale("order-"+string(policy), 1000)
+		report.Source, report.Duplicates = tracker.SourcePixel, policy
+		first, _, err := s.CreateConversion(t.Context(), report)
+		if err != nil {
 			t.Fatal(err)
 		}
+		report.Amount = 9000
+		if _, _, err := s.CreateConversion(t.Context(), report); !errors.Is(err, tracker.ErrConflict) {
+			t.Errorf("a stranger's %s: %v", policy, err)
+		}
+		s.wantMoney(s.stored(decode[tracker.Conversion](s, first).ID), tracker.StatusPending, 1000, 100)
 	}
-	all, _, err := s.Conversions(t.Context(), s.network, tracker.ConversionFilter{}, tracker.Page{})
-	if err != nil || len(all) != 1 || all[0].Amount != 1500 {
-		t.Fatalf("updated: %+v, %v", all, err)
+}
+
+func testReversedStays(t *testing.T, db Database) {
+	s := newShop(t, db)
+	report := s.sale("order-1", 1000)
+	report.Duplicates = tracker.DuplicateUpdate
+	first, _, err := s.CreateConversion(t.Context(), report)
+	if err != nil {
+		t.Fatal(err)
 	}
-	s.set(all[0].ID, tracker.StatusApproved)
-	update.Amount = 9000
-	if _, _, err := s.CreateConversion(t.Context(), update); !errors.Is(err, tracker.ErrConflict) {
-		t.Errorf("a stranger's update of an approved one: %v", err)
+	id := decode[tracker.Conversion](s, first).ID
+	if _, err := s.ReverseConversion(t.Context(), s.network, id, "", "key"); err != nil {
+		t.Fatal(err)
 	}
-	s.wantMoney(s.stored(all[0].ID), tracker.StatusApproved, 1500, 150)
+	report.Amount = 9000
+	if _, _, err := s.CreateConversion(t.Context(), report); !errors.Is(err, tracker.ErrConflict) {
+		t.Errorf("an update of a reversed one: %v", err)
+	}
+	s.wantMoney(s.stored(id), tracker.StatusPending, 0, 0)
 }

@@ -27,7 +27,7 @@ type modelConversion struct {
 	id               string
 	status           tracker.ConversionStatus
 	amount, refunded int64
-	closed           bool
+	closed, reversed bool
 	entries          int
 	refused          int
 }
@@ -132,7 +132,7 @@ func (m *modelRun) report(s *shop, externalID string) {
 		}
 		m.waiting[externalID] = nil
 		m.conversions[externalID] = append(list, c)
-	case policy == tracker.DuplicateUpdate && !list[0].closed:
+	case policy == tracker.DuplicateUpdate && !list[0].closed && !list[0].reversed:
 		c = list[0]
 		c.amount = max(0, n.Amount-c.refunded)
 		c.entries++
@@ -212,6 +212,7 @@ func (m *modelRun) change(s *shop, c *modelConversion) {
 		}
 		if entries := len(got.History); entries == c.entries+1 {
 			c.take(c.amount)
+			c.reversed = true
 		} else if c.amount != 0 || entries != c.entries {
 			s.Errorf("a reversal left %d", c.amount)
 		}
