@@ -305,7 +305,7 @@ func TestQueueIsBounded(t *testing.T) {
 
 func TestFullDiskWhileMakingRoomIsHarmless(t *testing.T) {
 	var disk faults
-	j := open(t, t.TempDir(), Options{wrap: disk.wrap, SegmentBytes: 8 << 10, retry: 10 * time.Millisecond})
+	j := open(t, t.TempDir(), Options{wrap: disk.wrap, SegmentBytes: 8 << 10, retry: 300 * time.Millisecond})
 	origin := live(t, j)
 	full := &fs.PathError{Op: "write", Path: "segment", Err: syscall.ENOSPC}
 	disk.set(func(p []byte) error {
