@@ -57,10 +57,12 @@ func marshal(v any) ([]byte, error) {
 	if err := encoder.Encode(v); err != nil {
 		return nil, err
 	}
-	return escapeControls(bytes.TrimSuffix(text.Bytes(), []byte("\n"))), nil
+	return EscapeControls(bytes.TrimSuffix(text.Bytes(), []byte("\n"))), nil
 }
 
-func escapeControls(text []byte) []byte {
+// EscapeControls writes U+007F to U+009F in JSON as escapes. Visitors choose some of the text, terminals take these for commands,
+// and encoding/json leaves them as they are.
+func EscapeControls(text []byte) []byte {
 	if !slices.ContainsFunc(text, func(c byte) bool { return c == 0x7f || c == 0xc2 }) {
 		return text
 	}

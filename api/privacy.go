@@ -117,7 +117,7 @@ func (a *arrayWriter) write(v any) error {
 		a.w.WriteHeader(http.StatusOK)
 		a.begun, separator = true, "[\n"
 	}
-	_, err = a.w.Write(append([]byte(separator), escapeControls(text)...))
+	_, err = a.w.Write(append([]byte(separator), EscapeControls(text)...))
 	return err
 }
 

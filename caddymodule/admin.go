@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -165,25 +164,8 @@ func writeRow(w io.Writer, v any) error {
 	if err := encoder.Encode(v); err != nil {
 		return err
 	}
-	_, err := w.Write(escapeControls(row.Bytes()))
+	_, err := w.Write(api.EscapeControls(row.Bytes()))
 	return err
-}
-
-// escapeControls writes U+007F to U+009F as JSON escapes. Visitors choose some of the text, terminals take these for
-// commands, and encoding/json leaves them as they are.
-func escapeControls(text []byte) []byte {
-	if !slices.ContainsFunc(text, func(c byte) bool { return c == 0x7f || c == 0xc2 }) {
-		return text
-	}
-	var out []byte
-	for _, r := range string(text) {
-		if r >= 0x7f && r <= 0x9f {
-			out = fmt.Appendf(out, `\u%04x`, r)
-			continue
-		}
-		out = append(out, string(r)...)
-	}
-	return out
 }
 
 // Interface guard

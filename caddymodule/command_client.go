@@ -150,7 +150,7 @@ func show[T any](c client, method, path string, body any, say func(io.Writer, T)
 	if len(text) == 0 { // of what is deleted
 		return nil
 	}
-	_, err = fmt.Fprintln(c.out, string(escapeControls(bytes.TrimSpace(text))))
+	_, err = fmt.Fprintln(c.out, string(api.EscapeControls(bytes.TrimSpace(text))))
 	return err
 }
 
@@ -166,7 +166,7 @@ func list[T any](c client, path string, query url.Values, limit int, t *table, r
 			if rows == 1 {
 				between = "["
 			}
-			_, err := fmt.Fprintf(c.out, "%s%s\n", between, escapeControls(text))
+			_, err := fmt.Fprintf(c.out, "%s%s\n", between, api.EscapeControls(text))
 			return err
 		}
 		var object T

@@ -21,8 +21,8 @@ const (
 )
 
 // Retention says how long the ledger keeps what tells of a visitor. What is older is blanked once an hour; the session itself
-// stays, and everything that is counted and earned with it. The journal and Redis keep their own copies no longer than the
-// journal's `retain`.
+// stays, and everything that is counted and earned with it. The journal keeps its own copies for
+// its `retain`, and until the file that they are in is full or the process ends; Redis until they are applied.
 type Retention struct {
 	// IP addresses. At least 1h. Default: for ever.
 	IP caddy.Duration `json:"ip,omitempty"`
