@@ -39,6 +39,11 @@ type Options struct {
 	LinksChanged func(ctx context.Context)
 	// OpenToken opens the token of a visitor of the network.
 	OpenToken func(network, text string) (tracker.Token, bool)
+	// Destinations returns the names of the network's destinations, as they are configured here. Nil: there are none.
+	Destinations func(network string) []string
+	// TestDestination sends a marked test event to a destination and returns what came of it. tracker.ErrNotFound: the network has
+	// no such destination.
+	TestDestination func(ctx context.Context, network, name string) (tracker.Attempt, error)
 	// Logger takes what is our own fault. Nil: slog.Default().
 	Logger *slog.Logger
 	// Now tells the time. Nil: time.Now.
@@ -50,6 +55,8 @@ type API struct {
 	books        func() (Books, error)
 	linksChanged func(ctx context.Context)
 	openToken    func(network, text string) (tracker.Token, bool)
+	destinations func(network string) []string
+	testOne      func(ctx context.Context, network, name string) (tracker.Attempt, error)
 	logger       *slog.Logger
 	now          func() time.Time
 
@@ -62,10 +69,14 @@ type API struct {
 func New(o Options) *API {
 	a := &API{
 		books: o.Books, linksChanged: o.LinksChanged, openToken: o.OpenToken, logger: o.Logger, now: o.Now,
+		destinations: o.Destinations, testOne: o.TestDestination,
 		mux: http.NewServeMux(),
 	}
 	if a.linksChanged == nil {
 		a.linksChanged = func(context.Context) {}
+	}
+	if a.destinations == nil {
+		a.destinations = func(string) []string { return nil }
 	}
 	if a.logger == nil {
 		a.logger = slog.Default()
@@ -76,7 +87,7 @@ func New(o Options) *API {
 	a.huma = newHuma(a)
 	for _, add := range []func(){
 		a.affiliates, a.campaigns, a.links, a.sessions, a.customers, a.transactions, a.conversions, a.refunds, a.keys, a.reports,
-		a.privacy,
+		a.privacy, a.deliveries,
 	} {
 		add()
 	}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -47,10 +48,10 @@ func (a *API) authorize(w http.ResponseWriter, r *http.Request, c *call, scope t
 		c.key = tracker.Key{Network: network, Scopes: []tracker.Scope{tracker.ScopeAll}}
 		return nil
 	}
-	if c.key, err = authenticate(r.Context(), books, r.Header); err != nil {
-		if errors.Is(err, errKey) {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="affiliate"`)
-		}
+	if c.key, err = access.Authenticate(r.Context(), books, keyText(r.Header)); errors.Is(err, access.ErrKey) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="affiliate"`)
+		return errKey
+	} else if err != nil {
 		return err
 	}
 	c.network, c.actor = c.key.Network, c.key.ID
@@ -61,27 +62,6 @@ func (a *API) authorize(w http.ResponseWriter, r *http.Request, c *call, scope t
 		return forbidden("The key has not the scope " + string(scope) + ".")
 	}
 	return nil
-}
-
-// nobody is the id that is looked up where a request names none. No key has it: ids have no dashes.
-const nobody = "------------"
-
-// authenticate returns the key of a request. Whatever is wrong, the same is done: one look-up, one comparison.
-func authenticate(ctx context.Context, books Books, h http.Header) (tracker.Key, error) {
-	id, secret, ok := tracker.ParseKey(keyText(h))
-	if !ok {
-		id = nobody
-	}
-	key, err := books.KeyByID(ctx, id)
-	if errors.Is(err, tracker.ErrNotFound) {
-		key = tracker.Key{} // matches nothing, and takes as long
-	} else if err != nil {
-		return tracker.Key{}, err
-	}
-	if !key.Matches(secret) || key.RevokedAt != nil {
-		return tracker.Key{}, errKey
-	}
-	return key, nil
 }
 
 // keyText is the key that a request carries; empty where it carries none, or more than one.
@@ -100,18 +80,18 @@ func keyText(h http.Header) string {
 	return given[0]
 }
 
-const (
-	// usedEvery is how exactly the last use of a key is kept.
-	usedEvery = time.Minute
-	// usedTime bounds the wait for noting it, which the request has to bear once a minute.
-	usedTime = time.Second
-)
-
-// noteUse keeps the time of a key's use. That it could not be kept is no reason to refuse the request.
-func (a *API) noteUse(ctx context.Context, c *call) {
-	ctx, cancel := context.WithTimeout(ctx, usedTime)
-	defer cancel()
-	if err := c.books.KeyUsed(ctx, c.key.ID, a.now()); err != nil {
-		a.logger.Warn("noting the use of a key", "key", c.key.ID, "error", err)
+// spend counts the request against its key's rate and says in the header what is left
+// (draft-ietf-httpapi-ratelimit-headers-03).
+func (a *API) spend(w http.ResponseWriter, ctx context.Context, c *call) error {
+	left := access.Spend(ctx, c.books, c.key, a.now(), a.logger)
+	header := w.Header()
+	header.Set("RateLimit-Limit", strconv.Itoa(left.Limit))
+	header.Set("RateLimit-Remaining", strconv.Itoa(left.Remaining))
+	header.Set("RateLimit-Reset", strconv.Itoa(left.Reset))
+	if left.Allowed {
+		return nil
 	}
+	p := problem(http.StatusTooManyRequests, "rate", "Too many requests", "Wait as long as the header Retry-After says.")
+	p.retryAfter = left.RetryAfter
+	return p
 }

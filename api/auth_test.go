@@ -214,17 +214,6 @@ func TestARateOutlivesTheConfiguration(t *testing.T) {
 	s.do("GET", "links", nil).wantProblem(http.StatusTooManyRequests, "rate")
 }
 
-func TestLimitsAreBounded(t *testing.T) {
-	var l limits
-	now := time.Now()
-	for i := range 2 * maxLimits {
-		l.of(tracker.Key{ID: strconv.Itoa(i)}, now)
-	}
-	if len(l.byKey) > maxLimits {
-		t.Errorf("%d buckets, at most %d", len(l.byKey), maxLimits)
-	}
-}
-
 func TestOperatorNeedsNoKeyAndCannotBeForged(t *testing.T) {
 	s := newShop(t)
 	s.do("POST", "affiliates", fields{"name": "A"}).want(http.StatusCreated)

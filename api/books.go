@@ -52,6 +52,12 @@ type Books interface {
 	KeyByID(ctx context.Context, id string) (tracker.Key, error)
 	KeyUsed(ctx context.Context, id string, at time.Time) error
 
+	Deliveries(ctx context.Context, network string, f tracker.DeliveryFilter, p tracker.Page) ([]tracker.Delivery, string, error)
+	Delivery(ctx context.Context, network, id string) (tracker.Delivery, error)
+	RetryDeliveries(ctx context.Context, network string, f tracker.DeliveryFilter) (int64, error)
+	PauseDestination(ctx context.Context, network, name string, paused bool) error
+	DestinationState(ctx context.Context, network, name string) (tracker.DestinationState, error)
+
 	Report(ctx context.Context, network string, q tracker.ReportQuery) ([]tracker.ReportRow, error)
 
 	Erase(ctx context.Context, network string, s tracker.Subject) (tracker.Erasure, error)

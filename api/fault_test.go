@@ -3,11 +3,10 @@ package api
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -71,12 +70,6 @@ func TestEachKeyCostsOneLookUp(t *testing.T) {
 	}
 }
 
-// state is an error of a database server, as drivers show one.
-type state string
-
-func (s state) Error() string    { return "the server says " + string(s) }
-func (s state) SQLState() string { return string(s) }
-
 func TestFaultsOfTheBooks(t *testing.T) {
 	s := newShop(t)
 	f := &faulty{}
@@ -88,10 +81,9 @@ func TestFaultsOfTheBooks(t *testing.T) {
 	}{
 		{errors.New("disk I/O error"), http.StatusInternalServerError, "internal"},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable, "unavailable"},
-		{&net.OpError{Op: "dial", Err: errors.New("refused")}, http.StatusServiceUnavailable, "unavailable"},
-		{fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), http.StatusServiceUnavailable, "unavailable"},
-		{state("57P03"), http.StatusServiceUnavailable, "unavailable"},
-		{state("42P01"), http.StatusInternalServerError, "internal"},
+		{fmt.Errorf("reading: %w: %w", tracker.ErrAway, errors.New("database is locked (5) (SQLITE_BUSY)")),
+			http.StatusServiceUnavailable, "unavailable"},
+		{errors.New("SQL logic error"), http.StatusInternalServerError, "internal"},
 	} {
 		f.err = c.err
 		got := s.do("GET", "affiliates/1", nil).wantProblem(c.status, c.name)
@@ -105,6 +97,39 @@ func TestFaultsOfTheBooks(t *testing.T) {
 	if strings.Count(log.String(), "\n") != 2 || !strings.Contains(log.String(), "disk I/O error") || !strings.Contains(log.String(), "request_id=") {
 		t.Errorf("the log is %s", log)
 	}
+}
+
+// The books are one SQLite file: another writer that does not end keeps changes waiting, and a reload closes them under the
+// requests that it finds.
+func TestALockedOrClosedLedgerIsAway(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	other, err := sql.Open("sqlite", s.path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.do("POST", "affiliates", fields{"name": "Ann"}).wantProblem(http.StatusServiceUnavailable, "unavailable")
+	if got.header.Get("Retry-After") == "" {
+		t.Error("nothing says when to come again")
+	}
+	s.do("GET", "affiliates", nil).want(http.StatusOK)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	s.do("POST", "affiliates", fields{"name": "Ann"}).want(http.StatusCreated)
+
+	if err := s.books.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"affiliates", "conversions?min_amount=1&status=pending", "links/1", "sessions", "customers", "keys"} {
+		s.do("GET", path, nil).wantProblem(http.StatusServiceUnavailable, "unavailable")
+	}
+	s.do("POST", "conversions", sale).wantProblem(http.StatusServiceUnavailable, "unavailable")
 }
 
 func TestAnExportThatFailsHalfwayBreaksOff(t *testing.T) {

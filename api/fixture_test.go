@@ -26,6 +26,7 @@ var _ Books = (*ledger.Ledger)(nil)
 type shop struct {
 	testing.TB
 	api     *API
+	path    string // of the ledger's file
 	books   *ledger.Ledger
 	sealer  *tracker.Sealer
 	now     atomic.Pointer[time.Time]
@@ -37,7 +38,8 @@ type shop struct {
 // newShop opens one in the network "acme", whose client has a key with all scopes.
 func newShop(t testing.TB) *shop {
 	t.Helper()
-	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	books, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func newShop(t testing.TB) *shop {
 			t.Error(err)
 		}
 	})
-	s := &shop{TB: t, books: books}
+	s := &shop{TB: t, path: path, books: books}
 	s.at(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
 	books.SetClock(func() time.Time { return *s.now.Load() })
 	if s.sealer, err = tracker.NewSealer([]string{strings.Repeat("secret", 8)}); err != nil {

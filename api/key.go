@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -51,6 +52,11 @@ func (a *API) createKey(ctx context.Context, c *call, in *struct{ body[newKey] }
 	if !c.key.Grants(key.Scopes) {
 		return nil, forbidden("A key cannot give scopes that it has not.")
 	}
+	if c.actor != operator && key.PerSecond() > c.key.PerSecond() {
+		p := forbidden("A key cannot give a higher rate than it has.")
+		p.Errors = []FieldError{{Path: "rate", Message: fmt.Sprintf("is higher than that of the key that the request came with; without one it is %d", tracker.DefaultRate)}}
+		return nil, p
+	}
 	if err := c.books.CreateKey(ctx, key); err != nil {
 		return nil, err
 	}
@@ -60,7 +66,7 @@ func (a *API) createKey(ctx context.Context, c *call, in *struct{ body[newKey] }
 func (a *API) revokeKey(ctx context.Context, c *call, in *struct {
 	ID string `path:"id" doc:"the key's id, the 12 characters after aff_"`
 }) (answer, error) {
-	if len(in.ID) != len(nobody) {
+	if len(in.ID) != tracker.KeyIDSize {
 		return nil, tracker.ErrNotFound
 	}
 	switch key, err := c.books.KeyByID(ctx, in.ID); {

@@ -70,6 +70,30 @@ func TestAKeyGivesOnlyWhatItHas(t *testing.T) {
 	}
 }
 
+func TestAKeyGivesNoHigherRateThanItHas(t *testing.T) {
+	s := newShop(t)
+	admin := s.key
+	for _, c := range []struct{ has, gives, status int }{
+		{7, 7, http.StatusCreated},
+		{7, 8, http.StatusForbidden},
+		{7, 0, http.StatusForbidden}, // which is 100
+		{0, 100, http.StatusCreated},
+		{0, 101, http.StatusForbidden},
+		{200, 0, http.StatusCreated},
+	} {
+		s.key = admin
+		s.key = s.do("POST", "keys", fields{"name": "k", "scopes": []string{"keys:write"}, "rate": c.has}).want(http.StatusCreated).text("key")
+		got := s.do("POST", "keys", fields{"name": "k", "scopes": []string{"keys:write"}, "rate": c.gives})
+		if c.status == http.StatusForbidden {
+			got.wantProblem(c.status, "forbidden", "rate")
+		} else {
+			got.want(c.status)
+		}
+	}
+	operator := AsOperator(s.request("POST", "keys", fields{"name": "k", "scopes": []string{"*"}, "rate": tracker.MaxRate}), "acme")
+	s.send(operator).want(http.StatusCreated)
+}
+
 func TestAKeyRevokesOnlyWhatItMatches(t *testing.T) {
 	s := newShop(t)
 	strong := s.do("POST", "keys", fields{"name": "strong", "scopes": []string{"*"}}).want(http.StatusCreated)

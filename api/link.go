@@ -60,6 +60,8 @@ var linkColumns = []column[tracker.CatalogLink]{
 	{"campaign", func(l *tracker.CatalogLink) any { return l.Campaign }},
 	{"subdomain", func(l *tracker.CatalogLink) any { return l.Subdomain }},
 	{"destination", func(l *tracker.CatalogLink) any { return l.Destination }},
+	{"program", func(l *tracker.CatalogLink) any { return l.Program }},
+	{"group_id", func(l *tracker.CatalogLink) any { return l.GroupID }},
 	{"window_seconds", func(l *tracker.CatalogLink) any { return int64(l.Window) }},
 	{"enabled", func(l *tracker.CatalogLink) any { return l.Enabled }},
 	{"live", func(l *tracker.CatalogLink) any { return l.Live }},

@@ -85,7 +85,7 @@ func (a *API) exportPerson(ctx context.Context, c *call, in *struct{ body[subjec
 		out := arrayWriter{w: w}
 		err := c.books.Export(ctx, c.network, person, func(kind string, object any) error {
 			if s, ok := object.(tracker.BookedSession); ok {
-				object = showSession(s)
+				object = tracker.ShowSession(s)
 			}
 			return out.write(exported{Kind: kind, Object: object})
 		})

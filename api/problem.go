@@ -2,12 +2,9 @@ package api
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"encoding/json"
 	"errors"
-	"io"
-	"net"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
@@ -111,22 +108,10 @@ func problemOf(err error) *Problem {
 // takenField finds the name of a field in the books' errors: they write it before ErrExists.
 var takenField = regexp.MustCompile(`([a-z0-9_.\[\]]+) ` + tracker.ErrExists.Error())
 
-// isAway reports whether the books cannot be reached, or not in time.
+// isAway reports whether the books cannot be reached or written right now, or did not answer in time.
 func isAway(err error) bool {
-	var network net.Error
-	var unsent interface{ SafeToRetry() bool } // of a driver that found its connection closed
-	return errors.As(err, &network) || errors.As(err, &unsent) && unsent.SafeToRetry() || isDatabaseAway(err) ||
-		slices.ContainsFunc([]error{
-			context.DeadlineExceeded, context.Canceled, driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF,
-		}, func(known error) bool { return errors.Is(err, known) })
-}
-
-// isDatabaseAway reports whether a database server says that it cannot serve now. Drivers of PostgreSQL share the method that
-// tells its SQLSTATE, whose class is 08 for a connection's end, 53 for want of resources, and 57 for a server that starts, stops or
-// recovers.
-func isDatabaseAway(err error) bool {
-	var state interface{ SQLState() string }
-	return errors.As(err, &state) && len(state.SQLState()) == 5 && slices.Contains([]string{"08", "53", "57"}, state.SQLState()[:2])
+	return slices.ContainsFunc([]error{tracker.ErrAway, context.DeadlineExceeded, context.Canceled},
+		func(known error) bool { return errors.Is(err, known) })
 }
 
 func unavailable(cause error) *Problem {
@@ -160,12 +145,18 @@ func forbidden(detail string) *Problem {
 	return problem(http.StatusForbidden, "forbidden", "Not allowed", detail)
 }
 
-// fail answers with the problem that err is. Only what is our own fault is logged.
+// fail answers with the problem that err is. Only what is our own fault is logged as an error; that the books are away is known to
+// the engine, which says so once.
 func (a *API) fail(w http.ResponseWriter, c *call, err error) {
 	told := *problemOf(err) // a copy: the request's id goes into it
 	told.RequestID = c.requestID
-	if told.cause != nil && told.Status == http.StatusInternalServerError {
-		a.logger.Error("answering a request", "operation", c.operation, "request_id", c.requestID, "error", told.cause)
+	if told.cause != nil {
+		level := slog.LevelDebug
+		if told.Status == http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+		a.logger.Log(context.Background(), level, "answering a request",
+			"operation", c.operation, "request_id", c.requestID, "error", told.cause)
 	}
 	if told.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(told.retryAfter))

@@ -41,8 +41,12 @@ func (in *reportQuery) query() (tracker.ReportQuery, error) {
 		return t
 	}
 	q.From, q.To = day("from", in.From), day("to", in.To)
-	if days := q.To.Sub(q.From)/(24*time.Hour) + 1; len(wrong) == 0 && (days < 1 || days > maxReportDays) {
-		wrong.Add("to", fmt.Sprintf("must not be before from; both and the days between them are at most %d", maxReportDays))
+	switch after := int(q.To.Sub(q.From) / (24 * time.Hour)); {
+	case len(wrong) > 0:
+	case after < 0:
+		wrong.Add("to", "is before from")
+	case after >= maxReportDays:
+		wrong.Add("to", fmt.Sprintf("is more than %d days after from, and a report is over at most %d", maxReportDays-1, maxReportDays))
 	}
 	for _, by := range in.By {
 		q.By = append(q.By, tracker.ReportBy(by))

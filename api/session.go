@@ -11,11 +11,11 @@ import (
 func (a *API) sessions() {
 	register(a, operation{
 		id: "list-sessions", method: http.MethodGet, path: "sessions", scope: "sessions:read",
-		summary: "List sessions", about: "The newest first. At most one of sub1 to sub5 can be asked for.", answer: List[session]{}, csv: true,
+		summary: "List sessions", about: "The newest first. At most one of sub1 to sub5 can be asked for.", answer: List[Session]{}, csv: true,
 	}, a.listSessions)
 	register(a, operation{
 		id: "get-session", method: http.MethodGet, path: "sessions/{id}", scope: "sessions:read",
-		summary: "Read a session", answer: session{},
+		summary: "Read a session", answer: Session{},
 	}, a.getSession)
 }
 
@@ -33,50 +33,8 @@ func (b byID) canonical() (string, error) {
 	return id.String(), nil
 }
 
-// session is a session as the API shows it. Text that visitors sent is as it was captured.
-type session struct {
-	ID            string            `json:"id" doc:"UUIDv7"`
-	Network       string            `json:"network"`
-	LinkID        int64             `json:"link_id"`
-	Code          string            `json:"code"`
-	Affiliate     string            `json:"affiliate"`
-	VisitorID     string            `json:"visitor_id" doc:"empty without consent"`
-	Time          time.Time         `json:"time"`
-	IP            string            `json:"ip"`
-	UserAgent     string            `json:"user_agent"`
-	Browser       string            `json:"browser"`
-	OS            string            `json:"os"`
-	Device        string            `json:"device"`
-	Query         string            `json:"query"`
-	SubIDs        map[string]string `json:"sub_ids" doc:"sub1 to sub5"`
-	ClickIDs      map[string]string `json:"click_ids" doc:"the advertising networks' own, under their names"`
-	Host          string            `json:"host"`
-	Route         string            `json:"route"`
-	Referrer      string            `json:"referrer"`
-	Param         string            `json:"param" doc:"what named the code: a parameter, path or subdomain"`
-	Class         tracker.Class     `json:"class"`
-	Reconstructed bool              `json:"reconstructed" doc:"rebuilt from a visitor's token, since its record was gone"`
-	NoShare       bool              `json:"no_share" doc:"the visitor does not want it to be shared: it is forwarded to no platform"`
-}
-
-func showSession(s tracker.BookedSession) session {
-	shown := session{
-		ID: s.ID.String(), Network: s.Network, LinkID: s.LinkID, Code: s.Code, Affiliate: s.Affiliate, Time: s.Time.UTC(),
-		IP: s.IP, UserAgent: s.UserAgent, Browser: s.Browser, OS: s.OS, Device: s.Device, Query: s.Query, SubIDs: s.SubIDs,
-		ClickIDs: s.ClickIDs, Host: s.Host, Route: s.Route, Referrer: s.Referrer, Param: s.Param, Class: s.Class,
-		Reconstructed: s.Reconstructed, NoShare: s.NoShare,
-	}
-	if !s.Visitor.IsZero() {
-		shown.VisitorID = s.Visitor.String()
-	}
-	if shown.SubIDs == nil {
-		shown.SubIDs = map[string]string{}
-	}
-	if shown.ClickIDs == nil {
-		shown.ClickIDs = map[string]string{}
-	}
-	return shown
-}
+// Session is a session as the API, the admin endpoint and the command line show it.
+type Session = tracker.ShownSession
 
 type sessionList struct {
 	Paging
@@ -128,38 +86,38 @@ func (a *API) listSessions(ctx context.Context, c *call, in *sessionList) (answe
 	if err != nil {
 		return nil, err
 	}
-	shown := make([]session, len(rows))
+	shown := make([]Session, len(rows))
 	for i, s := range rows {
-		shown[i] = showSession(s)
+		shown[i] = tracker.ShowSession(s)
 	}
 	return listing(shown, next, sessionColumns), nil
 }
 
-var sessionColumns = []column[session]{
-	{"id", func(s *session) any { return s.ID }},
-	{"time", func(s *session) any { return s.Time }},
-	{"class", func(s *session) any { return string(s.Class) }},
-	{"link_id", func(s *session) any { return s.LinkID }},
-	{"code", func(s *session) any { return s.Code }},
-	{"affiliate", func(s *session) any { return s.Affiliate }},
-	{"visitor_id", func(s *session) any { return s.VisitorID }},
-	{"ip", func(s *session) any { return s.IP }},
-	{"user_agent", func(s *session) any { return s.UserAgent }},
-	{"browser", func(s *session) any { return s.Browser }},
-	{"os", func(s *session) any { return s.OS }},
-	{"device", func(s *session) any { return s.Device }},
-	{"host", func(s *session) any { return s.Host }},
-	{"route", func(s *session) any { return s.Route }},
-	{"query", func(s *session) any { return s.Query }},
-	{"referrer", func(s *session) any { return s.Referrer }},
-	{"param", func(s *session) any { return s.Param }},
-	{"sub1", func(s *session) any { return s.SubIDs["sub1"] }},
-	{"sub2", func(s *session) any { return s.SubIDs["sub2"] }},
-	{"sub3", func(s *session) any { return s.SubIDs["sub3"] }},
-	{"sub4", func(s *session) any { return s.SubIDs["sub4"] }},
-	{"sub5", func(s *session) any { return s.SubIDs["sub5"] }},
-	{"reconstructed", func(s *session) any { return s.Reconstructed }},
-	{"no_share", func(s *session) any { return s.NoShare }},
+var sessionColumns = []column[Session]{
+	{"id", func(s *Session) any { return s.ID }},
+	{"time", func(s *Session) any { return s.Time }},
+	{"class", func(s *Session) any { return string(s.Class) }},
+	{"link_id", func(s *Session) any { return s.LinkID }},
+	{"code", func(s *Session) any { return s.Code }},
+	{"affiliate", func(s *Session) any { return s.Affiliate }},
+	{"visitor_id", func(s *Session) any { return s.VisitorID }},
+	{"ip", func(s *Session) any { return s.IP }},
+	{"user_agent", func(s *Session) any { return s.UserAgent }},
+	{"browser", func(s *Session) any { return s.Browser }},
+	{"os", func(s *Session) any { return s.OS }},
+	{"device", func(s *Session) any { return s.Device }},
+	{"host", func(s *Session) any { return s.Host }},
+	{"route", func(s *Session) any { return s.Route }},
+	{"query", func(s *Session) any { return s.Query }},
+	{"referrer", func(s *Session) any { return s.Referrer }},
+	{"param", func(s *Session) any { return s.Param }},
+	{"sub1", func(s *Session) any { return s.SubIDs["sub1"] }},
+	{"sub2", func(s *Session) any { return s.SubIDs["sub2"] }},
+	{"sub3", func(s *Session) any { return s.SubIDs["sub3"] }},
+	{"sub4", func(s *Session) any { return s.SubIDs["sub4"] }},
+	{"sub5", func(s *Session) any { return s.SubIDs["sub5"] }},
+	{"reconstructed", func(s *Session) any { return s.Reconstructed }},
+	{"no_share", func(s *Session) any { return s.NoShare }},
 }
 
 func (a *API) getSession(ctx context.Context, c *call, in *byID) (answer, error) {
@@ -168,5 +126,5 @@ func (a *API) getSession(ctx context.Context, c *call, in *byID) (answer, error)
 		return nil, tracker.ErrNotFound
 	}
 	s, err := c.books.FindSession(ctx, c.network, id)
-	return found(showSession(s), err)
+	return found(tracker.ShowSession(s), err)
 }

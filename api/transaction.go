@@ -59,6 +59,8 @@ var transactionColumns = []column[tracker.Transaction]{
 	{"cpa_commission", func(t *tracker.Transaction) any { return t.CPACommission }},
 	{"fixed_commission", func(t *tracker.Transaction) any { return t.FixedCommission }},
 	{"product", func(t *tracker.Transaction) any { return t.Product }},
+	{"country", func(t *tracker.Transaction) any { return t.Country }},
+	{"country_code", func(t *tracker.Transaction) any { return t.CountryCode }},
 	{"category", func(t *tracker.Transaction) any { return t.Category }},
 	{"label", func(t *tracker.Transaction) any { return t.Label }},
 	{"note", func(t *tracker.Transaction) any { return t.Note }},

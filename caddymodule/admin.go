@@ -80,7 +80,11 @@ func withEngine(serve func(*liveEngine, http.ResponseWriter, *http.Request) erro
 		if errors.As(err, &chosen) {
 			return chosen
 		}
-		return caddy.APIError{HTTPStatus: statusOf(err), Err: err}
+		status := statusOf(err)
+		if status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "5") // seconds, as the API's
+		}
+		return caddy.APIError{HTTPStatus: status, Err: err}
 	}
 }
 
@@ -92,7 +96,8 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.Is(err, engine.ErrNoLedger):
 		return http.StatusNotImplemented
-	case errors.Is(err, engine.ErrLedgerAway), errors.Is(err, engine.ErrStarting), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, engine.ErrLedgerAway), errors.Is(err, engine.ErrStarting), errors.Is(err, tracker.ErrAway),
+		errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

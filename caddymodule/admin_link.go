@@ -35,13 +35,30 @@ type linkJSON struct {
 	DeepLinkHosts []string `json:"deep_link_hosts"`
 	Window        string   `json:"window"` // empty: the app's
 	Active        bool     `json:"active"`
-	Source        string   `json:"source"` // "config", "api" or "session"; empty on a node without a ledger
+	ExpiresAt     string   `json:"expires_at"` // RFC 3339 with milliseconds, UTC; empty: never
+	Live          bool     `json:"live"`       // active and not expired: its clicks earn
+	Source        string   `json:"source"`     // "config", "api" or "session"; empty on a node without a ledger
+}
+
+// state is the link's in one word.
+func (l *linkJSON) state() string {
+	switch {
+	case !l.Active:
+		return "disabled"
+	case !l.Live:
+		return "expired"
+	}
+	return "active"
 }
 
 func showLink(l tracker.Link, source string) linkJSON {
 	shown := linkJSON{
 		ID: l.ID, Network: l.Network, Code: l.Code, Affiliate: l.Affiliate, Destination: l.Destination, Subdomain: l.Subdomain,
-		DeepLinkHosts: append([]string{}, l.DeepLinkHosts...), Active: l.Active, Source: source,
+		DeepLinkHosts: append([]string{}, l.DeepLinkHosts...), Active: l.Active, Live: l.Live(time.Now()),
+		Source: source,
+	}
+	if !l.ExpiresAt.IsZero() {
+		shown.ExpiresAt = timeText(l.ExpiresAt)
 	}
 	if l.Window > 0 {
 		shown.Window = windowText(l.Window)
@@ -101,6 +118,8 @@ type newLinkJSON struct {
 	Organisation   string                 `json:"organisation,omitempty"`
 	TrainingStatus tracker.TrainingStatus `json:"training_status,omitempty"`
 	IsBusiness     bool                   `json:"is_business,omitempty"`
+	Program        string                 `json:"program,omitempty"`
+	GroupID        int64                  `json:"group_id,omitempty"`
 }
 
 // newLink checks l. Affiliate and campaign go by their names, and are made where they are missing.
@@ -119,7 +138,7 @@ func (l newLinkJSON) newLink(network string) (ledger.NewLink, error) {
 	}
 	f := tracker.LinkFields{
 		Code: l.Code, AffiliateID: 1, ExpiresAt: &l.ExpiresAt, ContactName: l.ContactName, ContactEmail: l.ContactEmail,
-		Organisation: l.Organisation, TrainingStatus: l.TrainingStatus,
+		Organisation: l.Organisation, TrainingStatus: l.TrainingStatus, Program: l.Program, GroupID: l.GroupID,
 	}
 	if err := f.Check(); err != nil {
 		return link, err
@@ -127,6 +146,7 @@ func (l newLinkJSON) newLink(network string) (ledger.NewLink, error) {
 	link.Source, link.Affiliate, link.Campaign, link.IsBusiness = ledger.SourceAPI, affiliate.Name, campaign.Name, l.IsBusiness
 	link.ContactName, link.ContactEmail, link.Organisation = f.ContactName, f.ContactEmail, f.Organisation
 	link.TrainingStatus, link.ExpiresAt = f.TrainingStatus, l.ExpiresAt
+	link.Program, link.GroupID = f.Program, f.GroupID
 	return link, nil
 }
 

@@ -1,14 +1,18 @@
 package caddymodule
 
 import (
+	"database/sql"
 	"net/http"
-	"regexp"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 func TestAdminLinks(t *testing.T) {
@@ -128,25 +132,25 @@ func TestAdminSessions(t *testing.T) {
 		got.IP != "127.0.0.1" || got.UserAgent != browser || !strings.HasPrefix(got.Browser, "Firefox") || got.Param != "via" || got.LinkID == 0 || len(got.VisitorID) != 32 {
 		t.Errorf("the session is %+v", got)
 	}
-	if !regexp.MustCompile(`^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`).MatchString(got.Time) {
-		t.Errorf("the time is %q", got.Time)
+	if age := time.Since(got.Time); age < 0 || age > time.Minute || got.Time.Location() != time.UTC {
+		t.Errorf("the time is %v", got.Time)
 	}
 	for range 24 {
 		s.visit("/?via=demo")
 	}
 	all := s.sessions(25)
 	for i := 1; i < len(all); i++ {
-		if all[i].Time > all[i-1].Time {
+		if all[i].Time.After(all[i-1].Time) {
 			t.Fatal("the sessions are not newest first")
 		}
 	}
-	if n := len(decoded[[]sessionJSON](s, "/affiliate/sessions")); n != defaultSessions {
+	if n := len(decoded[[]api.Session](s, "/affiliate/sessions")); n != defaultSessions {
 		t.Errorf("%d sessions without a limit", n)
 	}
-	if n := len(decoded[[]sessionJSON](s, "/affiliate/sessions?limit=3")); n != 3 {
+	if n := len(decoded[[]api.Session](s, "/affiliate/sessions?limit=3")); n != 3 {
 		t.Errorf("%d sessions with limit 3", n)
 	}
-	if n := len(decoded[[]sessionJSON](s, "/affiliate/sessions?network=other")); n != 0 {
+	if n := len(decoded[[]api.Session](s, "/affiliate/sessions?network=other")); n != 0 {
 		t.Errorf("%d sessions in another network", n)
 	}
 }
@@ -185,5 +189,33 @@ func TestEdgeWithoutLedger(t *testing.T) {
 	}
 	if health := decoded[engine.Health](s, "/affiliate/health"); health.Status != engine.StatusDegraded || health.Ledger.Status != engine.StatusOff {
 		t.Errorf("the health is %+v", health)
+	}
+}
+
+// Another process that writes to the ledger's file and does not end keeps a change from being made, which is no fault of the
+// request: it can be made again.
+func TestAdminWhileTheBooksAreLocked(t *testing.T) {
+	s := newServer(t)
+	s.load(s.adapt(demoLink, ""))
+	s.visit("/?via=demo")
+	s.sessions(1)
+	other, err := sql.Open("sqlite", filepath.Join(s.journal(), "ledger.db")+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, body := s.call(http.MethodPost, "/affiliate/links", `{"code": "late"}`)
+	if status != http.StatusServiceUnavailable || !strings.Contains(body, tracker.ErrAway.Error()) {
+		t.Errorf("the endpoint answers %d %s", status, body)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.command("link", "add", "late"); err != nil {
+		t.Errorf("afterwards it prints %q, %v", out, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-affiliate/caddy-affiliate/api"
+	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -21,15 +23,65 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("affiliate_api", httpcaddyfile.Before, "respond")
 }
 
-// API serves the books' REST API under `/affiliate/v1/`: affiliates, campaigns, links, sessions, customers, transactions,
-// conversions, keys, reports, erasure and export, described at `/affiliate/v1/openapi.json`. Every other request is the next
-// handler's.
+// API serves the books to programs: the native REST API under `/affiliate/v1/`, described at `/affiliate/v1/openapi.json`, and
+// the dialects of other systems at their own paths, so that a client of theirs changes only its host. Every other request is the
+// next handler's.
 //
-// Each request but the one for the description needs a key, which `caddy affiliate key create` makes. A key belongs to one
-// network and sees nothing of another's, so the handler has no setting of its own. A node without a ledger answers 503: ask a
-// hub.
+// Each request needs a key, which `caddy affiliate key create` makes, but the one for the description and Affili's browser
+// routes. A key belongs to one network and sees nothing of another's. A node without a ledger answers 503: ask a hub.
 type API struct {
-	app *App
+	// What is served: `native`, `kraken`, `affili`, `geniuslink`, `affelios`, `invoca`. Default: all. A dialect that has a host
+	// of its own is named there, and the others here.
+	Serve []string `json:"serve,omitempty"`
+
+	// Settings of the dialects.
+	Kraken     *Kraken     `json:"kraken,omitempty"`
+	Affili     *Affili     `json:"affili,omitempty"`
+	Geniuslink *Geniuslink `json:"geniuslink,omitempty"`
+	Affelios   *Affelios   `json:"affelios,omitempty"`
+	Invoca     *Invoca     `json:"invoca,omitempty"`
+
+	app      *App
+	native   bool
+	dialects []*platform.Server
+	log      accessLog
+}
+
+// dialect is the settings of a dialect, which make its server.
+type dialect interface {
+	caddyfile.Unmarshaler
+	server(a *App) (*platform.Server, error)
+}
+
+// native is the name of our own API, which has no settings.
+const native = "native"
+
+// settings are those of the dialects, by name in the order in which they are asked.
+func (h *API) settings() []namedDialect {
+	return []namedDialect{
+		{"kraken", settingsOf(&h.Kraken)},
+		{"affili", settingsOf(&h.Affili)},
+		{"geniuslink", settingsOf(&h.Geniuslink)},
+		{"affelios", settingsOf(&h.Affelios)},
+		{"invoca", settingsOf(&h.Invoca)},
+	}
+}
+
+type namedDialect struct {
+	name string
+	make func() dialect // the settings, made where there are none yet
+}
+
+func settingsOf[T any, P interface {
+	*T
+	dialect
+}](field **T) func() dialect {
+	return func() dialect {
+		if *field == nil {
+			*field = new(T)
+		}
+		return P(*field)
+	}
 }
 
 // CaddyModule returns the Caddy module information.
@@ -50,15 +102,49 @@ func parseAPIDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:
 //
-//	affiliate_api [<matcher>]
+//	affiliate_api [<matcher>] {
+//	    serve <native|kraken|affili|geniuslink|affelios|invoca...>
+//	    <dialect> {
+//	        <settings>
+//	    }
+//	}
 func (h *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
 		return d.ArgErr()
 	}
-	_, err := parseBlock(d, parsers{})
+	options := parsers{"serve": both(texts(&h.Serve), func(d *caddyfile.Dispenser) error {
+		if err := h.checkServe(); err != nil {
+			return d.Err(err.Error())
+		}
+		return nil
+	})}
+	for _, s := range h.settings() {
+		options[s.name] = func(d *caddyfile.Dispenser) error { return s.make().UnmarshalCaddyfile(d) }
+	}
+	_, err := parseBlock(d, options)
 	return err
 }
+
+// checkServe refuses names that are not served by anything.
+func (h *API) checkServe() error {
+	known := []string{native}
+	for _, s := range h.settings() {
+		known = append(known, s.name)
+	}
+	for i, name := range h.Serve {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("serve: %q is not one of: %s", name, strings.Join(known, ", "))
+		}
+		if slices.Contains(h.Serve[:i], name) {
+			return fmt.Errorf("serve: %s is named twice", name)
+		}
+	}
+	return nil
+}
+
+// serves reports whether that is served.
+func (h *API) serves(name string) bool { return len(h.Serve) == 0 || slices.Contains(h.Serve, name) }
 
 // Provision sets up h.
 func (h *API) Provision(ctx caddy.Context) error {
@@ -67,22 +153,54 @@ func (h *API) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("getting affiliate app: %w", err)
 	}
 	h.app = app.(*App)
+	h.log = newAccessLog(ctx)
+	if err := h.checkServe(); err != nil {
+		return err
+	}
+	h.native = h.serves(native)
+	for _, s := range h.settings() {
+		if !h.serves(s.name) {
+			continue
+		}
+		server, err := s.make().server(h.app)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		h.dialects = append(h.dialects, server)
+	}
 	return nil
 }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if !strings.HasPrefix(r.URL.Path, api.Prefix) {
+	ours := h.handler(r.URL.Path)
+	if ours == nil {
 		return next.ServeHTTP(w, r)
 	}
-	h.app.api().ServeHTTP(w, r)
+	h.log.serve(w, r, ours.ServeHTTP)
+	return nil
+}
+
+// handler is whose the path is; nil for one that is not ours.
+func (h *API) handler(path string) http.Handler {
+	if strings.HasPrefix(path, api.Prefix) && h.native {
+		return h.app.api()
+	}
+	for _, server := range h.dialects {
+		if server.Owns(path) {
+			return server
+		}
+	}
 	return nil
 }
 
 // newAPI makes the API of the app's books. All directives of a configuration and its admin endpoint share one, since it
 // keeps count of each key's requests.
 func (a *App) newAPI() *api.API {
-	return api.New(api.Options{Books: a.books, LinksChanged: a.linksChanged, OpenToken: a.openToken, Logger: a.log})
+	return api.New(api.Options{
+		Books: a.books, LinksChanged: a.linksChanged, OpenToken: a.openToken, Logger: a.log,
+		Destinations: a.destinations, TestDestination: a.testDestination,
+	})
 }
 
 // books returns the ledger, or why there is none.
@@ -109,6 +227,31 @@ func (a *App) openToken(network, text string) (tracker.Token, bool) {
 	}
 	token, err := sealer.Open(network, text)
 	return token, err == nil
+}
+
+// platformOptions is what every dialect is given.
+func (a *App) platformOptions(strict bool) platform.Options {
+	return platform.Options{
+		LinksChanged: a.linksChanged,
+		OpenToken:    a.openToken,
+		SealToken: func(t tracker.Token) (string, bool) {
+			sealer := a.sealer()
+			if sealer == nil {
+				return "", false
+			}
+			text, err := sealer.Seal(t)
+			return text, err == nil
+		},
+		Keys: func(purpose string) [][]byte {
+			sealer := a.sealer()
+			if sealer == nil {
+				return nil
+			}
+			return sealer.Keys(purpose)
+		},
+		Strict: strict,
+		Logger: a.log,
+	}
 }
 
 // Interface guards

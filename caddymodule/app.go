@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,6 +64,9 @@ type App struct {
 	// How long the ledger keeps what tells of a visitor. Default: as long as the rest.
 	Retention *Retention `json:"retention,omitempty"`
 
+	// The systems that are told of what happens in the books. They need a ledger on this node.
+	DestinationsRaw []json.RawMessage `json:"destinations,omitempty" caddy:"namespace=affiliate.destinations inline_key=kind"`
+
 	// Links that this configuration declares.
 	Links []Link `json:"links,omitempty"`
 
@@ -72,6 +76,8 @@ type App struct {
 	opened bool // this configuration opened the engine
 	log    *slog.Logger
 	api    func() *api.API // made when it is first asked for
+
+	privacy privacyModes // of the directives
 
 	storage    certmagic.Storage
 	seal       atomic.Pointer[tracker.Sealer]
@@ -94,6 +100,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.storage = ctx.Storage()
 	var err error
 	if a.config, err = a.engineConfig(repl, log); err != nil {
+		return err
+	}
+	if err := a.provisionDestinations(ctx, &a.config); err != nil {
 		return err
 	}
 	if err := a.provisionSecret(repl, log); err != nil {

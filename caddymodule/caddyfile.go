@@ -243,6 +243,9 @@ func matcherSets(matcher caddy.ModuleMap) caddyhttp.RawMatcherSets {
 //	        user_agent <duration>
 //	        query      <duration>
 //	    }
+//	    forward     <kind> [<name>] {
+//	        <settings>
+//	    }
 //	    link        <code> [<affiliate>] [<url>] {
 //	        subdomain       <label>
 //	        deep_link_hosts <hosts...>
@@ -250,7 +253,7 @@ func matcherSets(matcher caddy.ModuleMap) caddyhttp.RawMatcherSets {
 //	    }
 //	}
 //
-// The options secret and link may be repeated.
+// The options secret, forward and link may be repeated.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
 	if d.NextArg() {
@@ -266,8 +269,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"attribution": word(&a.Attribution, lastClick, firstClick),
 		"organic":     word(&a.Organic, organicAssign, organicReject),
 		"retention":   a.parseRetention,
+		"forward":     a.parseForward,
 		"link":        a.parseLink,
-	}, "secret", "link")
+	}, "secret", "forward", "link")
 	return err
 }
 

@@ -54,7 +54,7 @@ func affiliateCommand(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.SetFlagErrorFunc(flagFault)
 	cmd.AddCommand(affiliateGroup(), campaignGroup(), linkGroup(), session, conversionGroup(), customerGroup(),
-		keyGroup(), importGroup(), eraseCommand(), auditCommand(), healthCommand())
+		deliveryGroup(), destinationGroup(), keyGroup(), importGroup(), eraseCommand(), auditCommand(), healthCommand())
 }
 
 // group is a command that only holds others; an unknown one among them is an error.

@@ -61,14 +61,11 @@ func keyListCommand() *cobra.Command {
 				for i, s := range k.Scopes {
 					scopes[i] = string(s)
 				}
-				state, rate := "active", k.Rate
+				state := "active"
 				if k.RevokedAt != nil {
 					state = "revoked"
 				}
-				if rate == 0 {
-					rate = tracker.DefaultRate
-				}
-				return []any{k.ID, k.Name, strings.Join(scopes, " "), rate, timeText(k.CreatedAt), optionalTime(k.LastUsedAt), state}
+				return []any{k.ID, k.Name, strings.Join(scopes, " "), k.PerSecond(), timeText(k.CreatedAt), optionalTime(k.LastUsedAt), state}
 			})
 		}),
 	}

@@ -30,6 +30,8 @@ type linkFlags struct {
 	window                                                           *tracker.Seconds
 	expires                                                          *time.Time
 	business                                                         *bool
+	program                                                          *string
+	group                                                            *int
 }
 
 func newLinkFlags(cmd *cobra.Command) linkFlags {
@@ -45,6 +47,8 @@ func newLinkFlags(cmd *cobra.Command) linkFlags {
 		organisation: flags.String("organisation", "", "`NAME` of that person's organisation"),
 		training:     flags.String("training", "", "`STATUS` of the people's training: not_applicable, in_training or qualified"),
 		business:     flags.Bool("business", false, "Whether the link is a business's"),
+		program:      flags.String("program", "", "`GUID` of the affiliate programme whose parameters the destination gets"),
+		group:        numberFlag(cmd, "group", 0, 0, "The `NUMBER` of the group that has those parameters (default 0)"),
 	}
 }
 
@@ -61,6 +65,7 @@ func linkAddCommand() *cobra.Command {
 			},
 			Campaign: *campaign, ExpiresAt: *f.expires, ContactName: *f.contactName, ContactEmail: *f.contactEmail,
 			Organisation: *f.organisation, TrainingStatus: tracker.TrainingStatus(*f.training), IsBusiness: *f.business,
+			Program: *f.program, GroupID: int64(*f.group),
 		})
 	})
 	return cmd
@@ -101,6 +106,10 @@ func showCatalogLink(w io.Writer, l tracker.CatalogLink) error {
 	f.add("destination", l.Destination)
 	f.add("subdomain", l.Subdomain)
 	f.add("deep-link hosts", strings.Join(l.DeepLinkHosts, " "))
+	f.add("program", l.Program)
+	if l.Program != "" {
+		f.add("group", l.GroupID)
+	}
 	f.add("window", secondsText(l.Window))
 	if l.ExpiresAt != nil {
 		f.add("expires", timeText(*l.ExpiresAt))
@@ -143,6 +152,8 @@ func linkSetCommand() *cobra.Command {
 		body.given(cmd, "organisation", "organisation", *f.organisation)
 		body.given(cmd, "training", "training_status", *f.training)
 		body.given(cmd, "business", "is_business", *f.business)
+		body.given(cmd, "program", "program", *f.program)
+		body.given(cmd, "group", "group_id", *f.group)
 		if len(body) == 0 {
 			return errNothingToSet
 		}

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddy-affiliate/caddy-affiliate/api"
 )
 
 func TestCommandLinks(t *testing.T) {
@@ -18,6 +20,7 @@ func TestCommandLinks(t *testing.T) {
 		{"link add plain", "added link plain of plain in network default\n"},
 		{"link disable PLAIN", "disabled link plain of plain in network default\n"},
 		{"link add plain --network acme", "added link plain of plain in network acme\n"},
+		{"link add past --expires 2020-01-31 --network acme", "added link past of past in network acme\n"},
 	} {
 		if out, err := s.command(strings.Fields(c.args)...); err != nil || out != c.want {
 			t.Errorf("%s prints %q, %v; want %q", c.args, out, err, c.want)
@@ -28,13 +31,14 @@ func TestCommandLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != 4 {
+	if len(lines) != 5 {
 		t.Fatalf("the list is\n%s", out)
 	}
 	if want := "CODE AFFILIATE DESTINATION SUBDOMAIN STATE SOURCE NETWORK"; strings.Join(strings.Fields(lines[0]), " ") != want {
 		t.Errorf("the head is %q", lines[0])
 	}
-	for _, want := range []string{"summer Sara https://example.com/sale sara active api default", "plain plain - - disabled api default", "plain plain - - active api acme"} {
+	for _, want := range []string{"summer Sara https://example.com/sale sara active api default", "plain plain - - disabled api default", "plain plain - - active api acme",
+		"past past - - expired api acme"} {
 		if !contains(lines, want) {
 			t.Errorf("the list lacks %q:\n%s", want, out)
 		}
@@ -43,7 +47,8 @@ func TestCommandLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	var links []linkJSON
-	if err := json.Unmarshal([]byte(out), &links); err != nil || len(links) != 1 || links[0].Network != "acme" {
+	if err := json.Unmarshal([]byte(out), &links); err != nil || len(links) != 2 || links[0].Network != "acme" || !links[0].Active ||
+		links[0].Live || links[0].ExpiresAt != "2020-01-31T00:00:00.000Z" || !links[1].Live {
 		t.Errorf("the JSON list is %s, %v", out, err)
 	}
 	if out, err = s.command("link", "enable", "plain", "--json"); err != nil {
@@ -117,6 +122,7 @@ func TestCommandErrors(t *testing.T) {
 		{"link frobnicate", `unknown command "frobnicate" for "caddy affiliate link"`},
 		{"frobnicate", `unknown command "frobnicate" for "caddy affiliate"`},
 		{"session list --limit -1", `--limit takes a whole number from 0, not "-1"`},
+		{"session list --limit abc", `--limit takes a whole number from 0, not "abc"`},
 	} {
 		out, err := s.command(strings.Fields(c.args)...)
 		if err == nil || err.Error() != c.want || out != "" {
@@ -174,7 +180,7 @@ func TestTerminalIsSafe(t *testing.T) {
 	evil := "\x1b[2J\u009b31m\u202e\x7f\r\nrow"
 	var row bytes.Buffer
 	row.WriteByte('[')
-	if err := writeRow(&row, sessionJSON{ID: "an-id", Route: evil, Browser: evil, Affiliate: "ذكرى"}); err != nil {
+	if err := writeRow(&row, api.Session{ID: "an-id", Route: evil, Browser: evil, Affiliate: "ذكرى"}); err != nil {
 		t.Fatal(err)
 	}
 	row.WriteByte(']')
@@ -194,7 +200,7 @@ func TestTerminalIsSafe(t *testing.T) {
 	if out, _ := runCommand("session", "list", "--address", address); strings.Contains(out, "\u202e") || strings.Count(out, "\n") != 2 {
 		t.Errorf("the table is %q", out)
 	}
-	var back []sessionJSON
+	var back []api.Session
 	if err := json.Unmarshal(row.Bytes(), &back); err != nil || back[0].Route != evil {
 		t.Errorf("the JSON does not say what was captured: %q, %v", row.String(), err)
 	}
@@ -206,7 +212,7 @@ func FuzzRow(f *testing.F) {
 	f.Add("\xc2", "\xc2\x80\\")
 	f.Fuzz(func(t *testing.T, route, agent string) {
 		var row bytes.Buffer
-		if err := writeRow(&row, sessionJSON{Route: route, UserAgent: agent}); err != nil {
+		if err := writeRow(&row, api.Session{Route: route, UserAgent: agent}); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range row.String() {
@@ -214,7 +220,7 @@ func FuzzRow(f *testing.F) {
 				t.Fatalf("a control character in %q", row.String())
 			}
 		}
-		var back sessionJSON
+		var back api.Session
 		if err := json.Unmarshal(row.Bytes(), &back); err != nil {
 			t.Fatalf("%v in %q", err, row.String())
 		}

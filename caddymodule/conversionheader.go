@@ -18,11 +18,12 @@ import (
 //	Affiliate-Conversion: buy;external_id="12345";amount=99.90;currency="EUR"
 //
 // The item is the type: `buy`, `sale`, `lead` or `click`. `external_id` and `currency` are required; `amount` (in major
-// units), `coupon`, `customer` and `name` may be given. Of these responses no client ever sees the field, nor a trailer of that name. It is
+// units), `coupon`, `customer` and `name` may be given. No client ever sees the field, nor a trailer of that name. It is
 // ignored in responses of status 304, 4xx and 5xx, to HEAD, and in those with `Age`, which a cache has told before; what is malformed is
 // counted and logged. The response is served in any case.
 type ConversionHeader struct {
-	// The requests whose responses are looked at. Default: all.
+	// The requests whose responses may tell conversions; from all others the field is removed too, and counts for nothing.
+	// Default: all.
 	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
 
 	// Takes the parameter `status`, so that the upstream can say `status=approved`. Without it conversions are always

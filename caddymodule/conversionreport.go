@@ -10,7 +10,8 @@ import (
 // report is what is known, ahead of a request's answer, of the conversions that the answer may mean.
 type report struct {
 	handler *Handler
-	field   bool       // the answer's field is looked at, and removed
+	field   bool       // the answer's field is removed
+	taken   bool       // and its conversions are taken
 	blocks  []reported // of the blocks that match the request
 	head    bool       // the request is a HEAD
 	visitor *visitor   // nil: nobody has opened the cookies yet
@@ -28,15 +29,16 @@ func (h *Handler) expect(r *http.Request, v *visitor) *report {
 	if h.Conversion == nil {
 		return nil
 	}
-	field := h.Conversion.Header != nil && h.matches(h.Conversion.Header.matchers, r)
-	blocks := h.blocksOf(r)
+	field, blocks := h.Conversion.Header != nil, h.blocksOf(r)
 	if !field && len(blocks) == 0 {
 		return nil
 	}
-	p := &report{handler: h, field: field, blocks: blocks, head: r.Method == http.MethodHead, visitor: v, cookie: h.cookie.name(r)}
-	if v != nil {
+	p := &report{handler: h, field: field, blocks: blocks, head: r.Method == http.MethodHead, visitor: v}
+	p.taken = field && h.matches(h.Conversion.Header.matchers, r)
+	if v != nil || !p.taken && len(blocks) == 0 {
 		return p
 	}
+	p.cookie = h.cookie.name(r)
 	if p.consent = h.consent(r); p.consent != tracker.ConsentRefused {
 		p.cookies = r.Header["Cookie"]
 	}
@@ -66,7 +68,7 @@ func (p *report) begin(status int, header http.Header) {
 
 func (p *report) beginField(status int, header http.Header) {
 	lines := takeField(header)
-	if len(lines) == 0 {
+	if len(lines) == 0 || !p.taken {
 		return
 	}
 	if _, cached := header["Age"]; cached || p.head || !isSuccess(status) {

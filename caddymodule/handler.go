@@ -155,6 +155,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 func (h *Handler) use(app *App) (err error) {
 	h.app = app
 	h.setDefaults()
+	app.privacy.note(h)
 	if h.cookie, err = h.Cookie.provision(); err != nil {
 		return err
 	}
@@ -272,7 +273,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 // before is everything that happens ahead of the next handler. It returns the status of our own answer, or the writer
-// that will add a cookie to the next handler's answer or take conversions from it, or neither. A panic in it is our fault
+// that will add a cookie to the next handler's answer, keep it out of caches or take conversions from it, or neither. A panic in it is our fault
 // and never the visitor's.
 func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWriter, status int) {
 	defer h.survive()
@@ -281,7 +282,7 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	ref, arrived, handed := h.recognise(r)
-	known := h.cookie.sent(r)
+	known, click := h.cookie.sent(r), ref.Link != nil && isGet(r)
 	var v *visitor
 	var p *promise
 	switch {
@@ -289,7 +290,7 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 		v = h.visitor(r, arrived)
 		repl.Map(v.value)
 		p, status = h.follow(w, r, v, ref)
-		late = newLateWriter(w, p, nil) // now: a panic below must not lose what the journal has been promised
+		late = newLateWriter(w, p, nil, click) // now: a panic below must not lose what the journal has been promised
 		if h.ForwardHeader != nil {
 			v.attest(r.Header)
 		}
@@ -300,7 +301,7 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 		repl.Map(nobody)
 	}
 	if status == 0 && h.Conversion != nil {
-		late = newLateWriter(w, p, h.expect(r, v))
+		late = newLateWriter(w, p, h.expect(r, v), click)
 	}
 	if h.Strip {
 		h.stripQuery(r)

@@ -193,8 +193,8 @@ func (p *progress) end(err error) error {
 
 func (p *progress) refuse(faults []rowFault) error {
 	text := "nothing was imported; this is wrong"
-	if len(faults) >= maxFaults {
-		faults, text = faults[:maxFaults], fmt.Sprintf("nothing was imported; of what is wrong this is the first %d", maxFaults)
+	if len(faults) == maxFaults {
+		text = fmt.Sprintf("nothing was imported; of what is wrong this is the first %d", maxFaults)
 	}
 	return writeRow(p.w, importJSON{Error: text, Rows: faults})
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
+	"github.com/caddy-affiliate/caddy-affiliate/forward/postback"
+	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -92,7 +94,7 @@ func collectors() []prometheus.Collector {
 		clicks, tokens, withheld, unknownCodes, tokenRejects, addedWait, truncated, panics, dropped, earlyData, handoffs,
 		conversions,
 	}
-	return slices.Concat(own, api.Collectors(), engine.Collectors())
+	return slices.Concat(own, api.Collectors(), platform.Collectors(), postback.Collectors(), engine.Collectors())
 }
 
 // registerMetrics puts the collectors into a configuration's registry.

@@ -37,12 +37,12 @@ func parseBlock(d *caddyfile.Dispenser, options parsers, repeatable ...string) (
 }
 
 // parseSubBlock reads an option that is a block and nothing else.
-func parseSubBlock(d *caddyfile.Dispenser, options parsers) error {
+func parseSubBlock(d *caddyfile.Dispenser, options parsers, repeatable ...string) error {
 	name := d.Val()
 	if d.NextArg() {
 		return d.Errf("the option %s takes a block and no value", name)
 	}
-	count, err := parseBlock(d, options)
+	count, err := parseBlock(d, options, repeatable...)
 	if err == nil && count == 0 {
 		return d.Errf("the option %s needs a block that says what it is", name)
 	}
@@ -98,6 +98,33 @@ func word[T ~string](to *T, words ...T) func(*caddyfile.Dispenser) error {
 	}
 }
 
+// wordList parses an option of one or more arguments out of a closed list.
+func wordList[T ~string](to *[]T, words ...T) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		var given []string
+		if err := texts(&given)(d); err != nil {
+			return err
+		}
+		for _, w := range given {
+			if !slices.Contains(words, T(w)) {
+				return d.Errf("%q is not one of: %s", w, listed(words))
+			}
+			*to = append(*to, T(w))
+		}
+		return nil
+	}
+}
+
+// perSecond parses a rate such as 50/s.
+func perSecond(to *float64) func(*caddyfile.Dispenser) error {
+	return parsed(func(s string) (err error) {
+		if *to, err = strconv.ParseFloat(strings.TrimSuffix(s, "/s"), 64); err != nil || !(*to > 0 && *to <= 1e6) {
+			return errors.New("write a number of attempts per second, such as 50/s")
+		}
+		return nil
+	})
+}
+
 // listed is the words with commas between.
 func listed[T ~string](words []T) string {
 	texts := make([]string, len(words))
@@ -118,14 +145,19 @@ func flag(to *bool) func(*caddyfile.Dispenser) error {
 	}
 }
 
+var errDuration = errors.New("write a duration such as 30d, 12h or 90s")
+
 func duration(to *caddy.Duration) func(*caddyfile.Dispenser) error {
-	return parsed(func(s string) (err error) {
+	return parsed(func(s string) error {
 		value, err := caddy.ParseDuration(s)
-		if err == nil && value <= 0 {
-			err = errors.New("it is not longer than zero")
+		switch {
+		case err != nil:
+			return errDuration
+		case value <= 0:
+			return errors.New("it is not longer than zero")
 		}
 		*to = caddy.Duration(value)
-		return err
+		return nil
 	})
 }
 
@@ -141,29 +173,34 @@ func age(to *caddy.Duration) func(*caddyfile.Dispenser) error {
 			return nil
 		}
 		value, err := caddy.ParseDuration(s)
-		if err == nil && value < minRetention {
-			err = errShortRetention
+		switch {
+		case err != nil:
+			return errDuration
+		case value < minRetention:
+			return errShortRetention
 		}
 		*to = caddy.Duration(value)
-		return err
+		return nil
 	})
 }
 
 func size(to *int64) func(*caddyfile.Dispenser) error {
 	return parsed(func(s string) error {
 		bytes, err := humanize.ParseBytes(s)
-		if err == nil && (bytes == 0 || bytes > 1<<62) {
-			err = errors.New("it is no size of a file")
+		if err != nil || bytes == 0 || bytes > 1<<62 {
+			return errors.New("write a size such as 64MiB, 1GiB or 500MB")
 		}
 		*to = int64(bytes)
-		return err
+		return nil
 	})
 }
 
 func number(to *int) func(*caddyfile.Dispenser) error {
 	return parsed(func(s string) (err error) {
-		*to, err = strconv.Atoi(s)
-		return err
+		if *to, err = strconv.Atoi(s); err != nil {
+			return errors.New("write a whole number")
+		}
+		return nil
 	})
 }
 

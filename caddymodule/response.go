@@ -91,8 +91,8 @@ func withheldReason(err error) string {
 	}
 }
 
-// forbidStoring keeps a response out of every cache. A token is one visitor's, and a stored redirect loses clicks. The
-// fields that speak to one cache alone (RFC 9213 and its forerunners) go, since they would outrank Cache-Control.
+// forbidStoring keeps a response out of every cache. A token is one visitor's, and a click that a cache answers never comes to
+// us: a stored redirect loses clicks, and so does the landing page that a robot was shown. The fields that speak to one cache alone (RFC 9213 and its forerunners) go, since they would outrank Cache-Control.
 func forbidStoring(header http.Header) {
 	for name := range header {
 		if isTargetedCacheField(name) {
@@ -115,27 +115,31 @@ func isTargetedCacheField(name string) bool {
 }
 
 // lateWriter does what waits for the answer, at the last moment: when the final header is about to be written. It adds the
-// cookie of a promise, for which the disk has usually answered by then, so that the visitor waits for nothing; and it takes
-// the conversions that the answer means.
+// cookie of a promise, for which the disk has usually answered by then, so that the visitor waits for nothing; it keeps the answer
+// to a click out of caches, whoever clicked; and it takes the conversions that the answer means.
 type lateWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	promise *promise // of a cookie, or nil
 	report  *report  // of conversions, or nil
+	click   bool     // the request names a link: the answer may not be stored
 	wrote   bool     // the final header
 	settled bool     // the promise, kept or not
 	kept    bool
 }
 
 // newLateWriter returns nil if nothing waits for the answer.
-func newLateWriter(w http.ResponseWriter, p *promise, c *report) *lateWriter {
-	if p == nil && c == nil {
+func newLateWriter(w http.ResponseWriter, p *promise, c *report, click bool) *lateWriter {
+	if p == nil && c == nil && !click {
 		return nil
 	}
-	return &lateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, promise: p, report: c}
+	return &lateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, promise: p, report: c, click: click}
 }
 
 // commit settles the promise, once.
 func (w *lateWriter) commit() {
+	if w.click {
+		forbidStoring(w.Header())
+	}
 	if w.promise != nil && !w.settled {
 		w.settled = true
 		w.kept = w.promise.keep(w.Header())
@@ -174,7 +178,7 @@ func (w *lateWriter) WriteHeader(status int) {
 	}
 	w.wrote = true
 	w.answer(status)
-	if w.kept { // the header may have changed since an early flush settled the promise
+	if w.kept || w.click { // the header may have changed since an early flush settled the promise
 		forbidStoring(w.Header())
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)

@@ -512,6 +512,46 @@ func TestResponseThroughSharedCaches(t *testing.T) {
 	}
 }
 
+// What a shared cache shows a person after a robot, a preview, or a visitor who has been here, was not stored: their click arrives.
+func TestResponseToARobotHidesNoClick(t *testing.T) {
+	e := newEdge(t, Handler{})
+	front := &cached{kept: map[string]*httptest.ResponseRecorder{}, next: func(w http.ResponseWriter, r *http.Request) error {
+		return e.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			w.Header().Set("CDN-Cache-Control", "max-age=60")
+			_, err := io.WriteString(w, "page")
+			return err
+		}))
+	}}
+	ask := func(url string, changes ...request) http.Header {
+		w := httptest.NewRecorder()
+		r := caddyhttp.PrepareRequest(newRequest(url, changes...), caddy.NewReplacer(), w, new(caddyhttp.Server))
+		if err := front.ServeHTTP(w, r); err != nil {
+			t.Fatal(err)
+		}
+		return w.Header()
+	}
+	_, known := e.seal("demo", time.Minute)
+	for name, before := range map[string]request{
+		"robot":      header("User-Agent", "Googlebot/2.1"),
+		"preview":    header("Sec-Purpose", "prefetch"),
+		"fetch":      header("Sec-Fetch-Dest", "empty"),
+		"repeat":     known,
+		"early data": early,
+	} {
+		url := "http://shop.test/" + strings.ReplaceAll(name, " ", "-") + "?via=demo"
+		if got := ask(url, before); got.Get("Set-Cookie") != "" {
+			t.Errorf("%s: got a token", name)
+		}
+		if got := ask(url); got.Get("Set-Cookie") == "" {
+			t.Errorf("after a %s the cache answers the next visitor, whose click is lost", name)
+		}
+	}
+	if ask("http://shop.test/?via=nobody"); len(front.kept) != 1 {
+		t.Errorf("%d pages are stored, want that of the unknown code", len(front.kept))
+	}
+}
+
 func TestResponseSurvivesOurPanicWhileItWaits(t *testing.T) {
 	e := newEdge(t, Handler{})
 	counted(t, counts{"clicks/human": 1, "withheld/late": 1, "panics": 1}, func() {

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 )
 
@@ -199,10 +200,10 @@ func decoded[T any](s *server, path string) T {
 }
 
 // sessions returns the ledger's sessions, newest first, once there are n.
-func (s *server) sessions(n int) (list []sessionJSON) {
+func (s *server) sessions(n int) (list []api.Session) {
 	s.t.Helper()
 	s.eventually(fmt.Sprintf("%d sessions in the ledger", n), func() bool {
-		list = decoded[[]sessionJSON](s, "/affiliate/sessions?limit=0")
+		list = decoded[[]api.Session](s, "/affiliate/sessions?limit=0")
 		return len(list) >= n
 	})
 	if len(list) > n {

@@ -29,8 +29,9 @@ type rowFault struct {
 	Message string `json:"message"`
 }
 
-// maxRows bounds the memory that a sheet takes.
-const maxRows = 500_000
+// maxRows bounds how long an import keeps others who write to the ledger waiting, since it is one transaction: about five seconds on
+// two cores with SQLite, which is as long as they are ready to wait.
+const maxRows = 100_000
 
 // errSheet is what is wrong with a sheet as a whole.
 var errSheet = errors.New("reading the CSV")
@@ -125,6 +126,9 @@ func (s *sheet[T]) add(line int, head, cells []string, known columns[T]) {
 
 var errNotText = errors.New("it is not text in UTF-8")
 
+// fault notes what is wrong, as far as it will be told.
 func (s *sheet[T]) fault(line int, field, message string) {
-	s.faults = append(s.faults, rowFault{line, field, message})
+	if len(s.faults) < maxFaults {
+		s.faults = append(s.faults, rowFault{line, field, message})
+	}
 }

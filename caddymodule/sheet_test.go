@@ -36,7 +36,7 @@ func TestSheetsThatCannotBeRead(t *testing.T) {
 		"twice":     {"name,name\n", "the column name is there twice"},
 		"missing":   {"status\n", "the column name is missing"},
 		"quote":     {"name\n\"planted\n", "line 2: extraneous or missing"},
-		"long":      {"name\n" + strings.Repeat("x\n", maxRows+1), "it has more than 500000 rows; send it in parts"},
+		"long":      {"name\n" + strings.Repeat("x\n", maxRows+1), "it has more than 100000 rows; send it in parts"},
 		"bare":      {"name\nok\npla\"nted\n", "line 3: bare"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,6 +45,14 @@ func TestSheetsThatCannotBeRead(t *testing.T) {
 				t.Errorf("the error is %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// A file of nothing but faults takes no more memory than those that are told.
+func TestSheetFaultsAreBounded(t *testing.T) {
+	s, err := readSheet(strings.NewReader("code,window\n"+strings.Repeat("x\n", 10*maxFaults)), linkColumns, "code")
+	if err != nil || len(s.faults) != maxFaults || s.faults[maxFaults-1].Line != maxFaults+1 {
+		t.Errorf("%d faults, %v", len(s.faults), err)
 	}
 }
 

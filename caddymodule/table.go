@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -130,11 +131,7 @@ func moneyText(amount int64, currency string) string {
 func linkTable(w io.Writer, body io.Reader) error {
 	t := newTable(w, "CODE", "AFFILIATE", "DESTINATION", "SUBDOMAIN", "STATE", "SOURCE", "NETWORK")
 	err := decodeEach(body, func(l linkJSON) error {
-		state := "active"
-		if !l.Active {
-			state = "disabled"
-		}
-		return t.row(l.Code, l.Affiliate, l.Destination, l.Subdomain, state, l.Source, l.Network)
+		return t.row(l.Code, l.Affiliate, l.Destination, l.Subdomain, l.state(), l.Source, l.Network)
 	})
 	if err != nil {
 		return err
@@ -144,8 +141,8 @@ func linkTable(w io.Writer, body io.Reader) error {
 
 func sessionTable(w io.Writer, body io.Reader) error {
 	t := newTable(w, "TIME", "CODE", "AFFILIATE", "CLASS", "IP", "BROWSER", "OS", "DEVICE", "ROUTE", "SESSION")
-	err := decodeEach(body, func(s sessionJSON) error {
-		return t.row(s.Time, s.Code, s.Affiliate, s.Class, s.IP, s.Browser, s.OS, s.Device, s.Route, s.ID)
+	err := decodeEach(body, func(s api.Session) error {
+		return t.row(timeText(s.Time), s.Code, s.Affiliate, s.Class, s.IP, s.Browser, s.OS, s.Device, s.Route, s.ID)
 	})
 	if err != nil {
 		return err

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -40,6 +42,7 @@ type Config struct {
 	Links        []ledger.NewLink  // the configuration's own links
 	Terms        tracker.Terms     // the rules of the books
 	Retention    tracker.Retention // how long the books keep what tells of visitors; zero: for ever
+	Outlets      []forward.Outlet  // the destinations of what happens in the books; they need a ledger
 	Logger       *slog.Logger
 }
 
@@ -75,6 +78,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("retain is %s; it must be at least %s, or what the ledger forgets is lost", c.Retain, MinRetain)
 	case c.Ledger.Kind == LedgerPostgres && c.Ledger.DSN == "":
 		return fmt.Errorf("ledger postgres needs a connection string")
+	case c.Ledger.Kind == LedgerNone && len(c.Outlets) > 0:
+		return fmt.Errorf("forward needs a ledger; configure destinations on the hubs")
 	case c.Ledger.Kind == LedgerNone && c.Redis == nil:
 		return fmt.Errorf("ledger none needs redis, or no record would ever leave this node")
 	}
@@ -100,7 +105,17 @@ func (c Config) compatible(next Config) error {
 func (c Config) sameWorkers(next Config) bool {
 	a, b := c, next
 	a.Logger, b.Logger = nil, nil
+	a.Outlets, b.Outlets = outlines(a.Outlets), outlines(b.Outlets)
 	return reflect.DeepEqual(a, b)
+}
+
+// outlines are the outlets without what each configuration makes anew.
+func outlines(outlets []forward.Outlet) []forward.Outlet {
+	list := slices.Clone(outlets)
+	for i := range list {
+		list[i].To = nil
+	}
+	return list
 }
 
 func (c Config) journalOptions() journal.Options {

@@ -14,6 +14,9 @@ const (
 
 	// forgetTime bounds one pass; the next goes on where it ended.
 	forgetTime = 30 * time.Minute
+
+	// deliveryTime is how long the log of what was sent is kept.
+	deliveryTime = 30 * 24 * time.Hour
 )
 
 // forget takes what is older than its retention out of the books, now and then, until ctx ends. Each hub does so; where one
@@ -43,5 +46,8 @@ func (w *workers) forgetOld(ctx context.Context, l *ledger.Ledger, now time.Time
 	}
 	if _, err := l.ForgetIdempotency(ctx, now.Add(-ledger.IdempotencyTime)); err != nil && ctx.Err() == nil {
 		w.config.Logger.Error("old idempotency keys could not be forgotten; trying again in an hour", "error", err)
+	}
+	if _, err := l.ForgetDeliveries(ctx, now.Add(-deliveryTime)); err != nil && ctx.Err() == nil {
+		w.config.Logger.Error("old deliveries could not be forgotten; trying again in an hour", "error", err)
 	}
 }

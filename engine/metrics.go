@@ -29,7 +29,7 @@ var (
 	})
 	scrubbedRecords = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "caddy_affiliate_scrubbed_records_total",
-		Help: "Records of the journal out of which visitors who were erased have been taken.",
+		Help: "Records of the journal out of which people who were erased have been taken.",
 	})
 )
 

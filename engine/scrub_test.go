@@ -21,7 +21,13 @@ func click(t *testing.T, e *Engine, visitor tracker.VisitorID, ip string) {
 		ID: tracker.NewSessionID(time.Now()), Network: "default", Code: "demo", Time: time.Now(), Class: tracker.ClassHuman,
 		Visitor: visitor, IP: ip, UserAgent: "agent of " + ip, Query: "via=demo",
 	}
-	ticket, err := e.Append(s.AppendRecord(nil), time.Second)
+	keep(t, e, s.AppendRecord(nil))
+}
+
+// keep appends a record and waits until it is on disk.
+func keep(t *testing.T, e *Engine, payload []byte) {
+	t.Helper()
+	ticket, err := e.Append(payload, time.Second)
 	if err == nil {
 		err = ticket.Wait(10 * time.Second)
 	}
@@ -122,4 +128,86 @@ func TestErasedVisitorsLeaveTheJournal(t *testing.T) {
 		audit, err := e.Audit(t.Context())
 		return err == nil && audit.Balanced && len(audit.Origins) > 1
 	})
+}
+
+// A conversion at the edge may name a customer, and no visitor.
+func TestErasedCustomersLeaveTheJournal(t *testing.T) {
+	dir := t.TempDir()
+	e := open(t, Config{Dir: dir, Links: []ledger.NewLink{{Network: "default", Code: "demo"}}})
+	eventually(t, "opening the ledger", func() bool { _, err := e.Ledger(); return err == nil })
+	l, err := e.Ledger()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"gone", "stays"} {
+		if _, _, err := l.CreateCustomer(t.Context(), tracker.NewCustomer{Network: "default", ExternalID: who + "-customer"}); err != nil {
+			t.Fatal(err)
+		}
+		sale := tracker.NewConversion{
+			ID: tracker.NewSessionID(time.Now()).String(), Network: "default", Source: tracker.SourceHeader, ExternalID: "order of " + who,
+			Type: tracker.TypeBuy, Amount: 100, Currency: "EUR", Name: who + "-name", OccurredAt: time.Now(),
+			Evidence: tracker.Evidence{CustomerExternalID: who + "-customer"},
+		}
+		keep(t, e, sale.AppendRecord(nil))
+	}
+	booked := func() []tracker.Conversion {
+		rows, _, err := l.Conversions(t.Context(), "default", tracker.ConversionFilter{}, tracker.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	eventually(t, "applying", func() bool { return len(booked()) == 2 })
+	gone, err := l.CustomerByExternalID(t.Context(), "default", "gone-customer", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := l.Erase(t.Context(), "default", tracker.Subject{CustomerID: gone.ID}); err != nil || done.Conversions != 1 {
+		t.Fatalf("erased %+v, %v", done, err)
+	}
+	s := scrubber{journal: e.journal.Load(), source: ledgerErasures{l}, log: slog.New(slog.DiscardHandler), erased: map[string]bool{}}
+	if err := s.step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		"gone-customer": false, "gone-name": false, "order of gone": true, "stays-customer": true, "stays-name": true,
+	} {
+		if inJournal(t, dir, text) != want {
+			t.Errorf("the journal has %q: %t", text, !want)
+		}
+	}
+}
+
+// A cursor that is ahead of the journal, as a damaged Redis may say, does not keep later records from being looked at.
+func TestScrubIsNotMisledByACursor(t *testing.T) {
+	dir := t.TempDir()
+	e := open(t, Config{Dir: dir, Links: []ledger.NewLink{{Network: "default", Code: "demo"}}})
+	gone := tracker.NewVisitorID()
+	const first, later = "198.51.100.1", "198.51.100.3"
+	click(t, e, gone, first)
+	eventually(t, "applying", func() bool { return countSessions(t, e) == 1 })
+	l, err := e.Ledger()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Erase(t.Context(), "default", tracker.Subject{Visitor: gone}); err != nil {
+		t.Fatal(err)
+	}
+	source := &behind{ledgerErasures: ledgerErasures{l}, stands: map[string]uint64{}}
+	for _, name := range e.journal.Load().Origins() {
+		source.stands[name] = 1 << 40
+	}
+	s := scrubber{journal: e.journal.Load(), source: source, log: slog.New(slog.DiscardHandler), erased: map[string]bool{}}
+	for i, ip := range []string{first, later} {
+		if i > 0 {
+			click(t, e, gone, ip)
+			eventually(t, "applying", func() bool { return countSessions(t, e) == 2 })
+		}
+		if err := s.step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if inJournal(t, dir, ip) {
+			t.Errorf("the journal has %s", ip)
+		}
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/postgres"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 // startTime is how long a start or a reload waits for the ledger before it leaves it to the background.
@@ -67,7 +68,7 @@ func (w *workers) run(ctx context.Context) {
 	}
 	if w.config.Ledger.Kind == LedgerNone {
 		tried()
-		w.done.Go(func() { w.scrub(ctx, j, relayErasures{w.relay}) })
+		w.done.Go(func() { w.scrub(ctx, j, relayErasures{w.relay, j}) })
 		w.refreshLinks(ctx, relayLinks{w.relay})
 		return
 	}
@@ -76,6 +77,7 @@ func (w *workers) run(ctx context.Context) {
 		return
 	}
 	l.UseTerms(w.config.Terms)
+	l.UseRoutes(w.routes())
 	w.engine.ledger.Store(l)
 	tried()
 	w.keepBooks(ctx, j, l)
@@ -119,6 +121,7 @@ func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.L
 		_, err := forward.Foreign(j, l.ID())
 		return err
 	})
+	w.done.Go(func() { forward.Deliver(ctx, w.config.Outlets, l, w.config.Logger) })
 	source := forward.FromJournal(j, l, w.config.Logger)
 	if w.relay != nil {
 		source = forward.FromRelay(w.relay)
@@ -131,6 +134,15 @@ func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.L
 		return
 	}
 	applier.Run(ctx)
+}
+
+// routes are the outlets' as the books have to know them.
+func (w *workers) routes() []tracker.Route {
+	routes := make([]tracker.Route, len(w.config.Outlets))
+	for i, o := range w.config.Outlets {
+		routes[i] = o.Route
+	}
+	return routes
 }
 
 // retry calls try until it succeeds or ctx ends. It logs the first failure, and then each that says something else.

@@ -101,6 +101,15 @@ func (a *agents) decode(origin string, entry tracker.Entry) ledger.Record {
 	return booked
 }
 
+// Enrich returns the session with all that can be derived from its capture, as the apply step books those of the edges.
+func Enrich(s tracker.Session) tracker.BookedSession {
+	a, err := sharedAgents()
+	if err != nil {
+		panic(err) // a cache of our size can always be made
+	}
+	return *a.enrich("", 0, s)
+}
+
 func (a *agents) enrich(origin string, seq uint64, s tracker.Session) *ledger.Session {
 	parsed := a.parse(s.UserAgent)
 	query := s.Query

@@ -58,12 +58,12 @@ var (
 	})
 )
 
-// Collectors returns the metrics of shipping and applying.
+// Collectors returns the metrics of shipping, applying and delivering.
 func Collectors() []prometheus.Collector {
-	return []prometheus.Collector{
+	return append(deliverCollectors(),
 		relayUp, forks, applyUp, applyBatches, applySeconds, applyLag, applied, repeated,
 		appliedConversions, replayedConversions, quarantined, lost, holes,
-	}
+	)
 }
 
 func boolGauge(ok bool) float64 {

@@ -5,14 +5,17 @@ import "time"
 // Scope is a permission of a key: a resource and what may be done with it, or one of the two that stand for many.
 type Scope string
 
-// The scopes. ScopeAll stands for all, ScopeRead for all that read.
+// The scopes. ScopeAll stands for all, ScopeRead for all that read but privacy:read.
 const (
 	ScopeAll  Scope = "*"
 	ScopeRead Scope = "read"
 )
 
+// scopePerson is to read everything about a person at once. It has to be given by name.
+const scopePerson Scope = "privacy:read"
+
 // Resources are what scopes are made of: each has RESOURCE:read and RESOURCE:write, but reports, which are only read.
-var Resources = []string{"affiliates", "campaigns", "links", "sessions", "customers", "transactions", "conversions", "keys", "reports", "privacy"}
+var Resources = []string{"affiliates", "campaigns", "links", "sessions", "customers", "transactions", "conversions", "keys", "reports", "privacy", "deliveries"}
 
 // Key is a key of the API, as the books keep it: never the secret itself.
 type Key struct {
@@ -30,3 +33,11 @@ type Key struct {
 
 // DefaultRate is how many requests per second a key may make where nothing else is said.
 const DefaultRate = 100
+
+// PerSecond is how many requests per second the key may make.
+func (k *Key) PerSecond() int {
+	if k.Rate <= 0 {
+		return DefaultRate
+	}
+	return k.Rate
+}

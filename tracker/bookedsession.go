@@ -15,6 +15,8 @@ type BookedSession struct {
 	Origin        string            // where it was recorded
 	Seq           uint64            // its number there
 	Reconstructed bool              // rebuilt from a token, since its row was gone
+	QueryParams   string            // of a session that Kraken's API made: its queryParams, a JSON text as it came
+	QuoteShareID  string            // likewise: the quote share that led to it
 }
 
 // SessionFilter selects sessions; a zero field selects all.

@@ -33,7 +33,9 @@ type LinkFields struct {
 	Subdomain      string         `json:"subdomain,omitempty"`
 	Destination    string         `json:"destination,omitempty"` // empty: the campaign's landing page, or "/"
 	DeepLinkHosts  []string       `json:"deep_link_hosts,omitempty"`
-	Window         Seconds        `json:"window_seconds"` // 0: the campaign's
+	Program        string         `json:"program,omitempty"`  // guid of the affiliate programme whose parameters are added to the destination
+	GroupID        int64          `json:"group_id,omitempty"` // the group that has them
+	Window         Seconds        `json:"window_seconds"`     // 0: the campaign's
 	Enabled        bool           `json:"enabled"`
 	ExpiresAt      *time.Time     `json:"expires_at,omitempty"`
 	ContactName    string         `json:"contact_name,omitempty"`

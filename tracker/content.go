@@ -89,6 +89,9 @@ func (n *NewTransaction) ContentHash() string {
 	c.text(n.CustomerExternalID, n.CustomerBrand, n.Type, n.Currency)
 	c.number(n.Deposit, n.GrossRevenue, n.Wagered, n.RevShareCommission, n.CPACommission, n.FixedCommission)
 	c.text(n.Product, n.Category, n.Label, n.Note)
+	if n.Country != "" || n.CountryCode != "" { // which came to transactions later: without them nothing changes
+		c.text(n.Country, n.CountryCode)
+	}
 	return c.hex()
 }
 

@@ -163,5 +163,7 @@ func TestTransactionContent(t *testing.T) {
 		{"category", func(n *NewTransaction) { n.Category = "x" }},
 		{"label", func(n *NewTransaction) { n.Label = "x" }},
 		{"note", func(n *NewTransaction) { n.Note = "x" }},
+		{"country", func(n *NewTransaction) { n.Country = "DE" }},
+		{"country code", func(n *NewTransaction) { n.CountryCode = "DE" }},
 	})
 }

@@ -34,10 +34,15 @@ const (
 	SourceBlock    = "block"    // a matcher block of the configuration
 	SourcePixel    = "pixel"    // a request for the pixel
 	SourcePostback = "postback" // a tracker's postback
+
+	SourceAffili        = "affili"         // the Affili dialect, with a key
+	SourceAffiliBrowser = "affili_browser" // the same from a visitor's browser, without one
 )
 
 // Sources are all of them.
-var Sources = []string{SourceAPI, SourceHeader, SourceBlock, SourcePixel, SourcePostback}
+var Sources = []string{
+	SourceAPI, SourceHeader, SourceBlock, SourcePixel, SourcePostback, SourceAffili, SourceAffiliBrowser,
+}
 
 // Conversion is a sale, lead or click that earns money, as the books keep it. Amount, commissions and wage are what the
 // entries of its history add up to.
@@ -136,6 +141,8 @@ type NewConversion struct {
 	Duplicates     DuplicatePolicy // default: the campaign's
 	IdempotencyKey string          // of the request; may be empty
 	Actor          string
+	Aliased        bool // its short id is made with it, see ConversionAliases of the ledger
+	Erased         bool // content was taken out on its way (see EraseRecord), so it cannot be compared with that of other reports
 }
 
 // Evidence is what tells who brought a visitor, or a customer.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,6 +110,7 @@ func (r Record) Conversion() (NewConversion, error) {
 		Name:        r.Get(FieldLeadName),
 		OccurredAt:  time.UnixMilli(at).UTC(),
 		Actor:       ActorEdge,
+		Erased:      slices.ContainsFunc(r.Fields, func(f Field) bool { return f.Name == FieldErased }),
 		Evidence: Evidence{
 			CustomerExternalID: r.Get(FieldCustomer),
 			CustomerBrand:      r.Get(FieldCustomerBrand),

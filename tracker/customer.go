@@ -50,6 +50,7 @@ type CustomerSum struct {
 	RevShareCommission int64      `json:"rev_share_commission"`
 	CPACommission      int64      `json:"cpa_commission"`
 	FixedCommission    int64      `json:"fixed_commission"`
+	FirstCPAAt         *time.Time `json:"first_cpa_at,omitempty"` // of the earliest transaction with a CPA commission above zero
 }
 
 // NewCustomer reports a customer. Who reports the same one again, with the same content, gets the first one's answer.
@@ -95,6 +96,8 @@ type TransactionFields struct {
 	CPACommission      int64     `json:"cpa_commission"`
 	FixedCommission    int64     `json:"fixed_commission"`
 	Product            string    `json:"product,omitempty"`
+	Country            string    `json:"country,omitempty"`      // free text
+	CountryCode        string    `json:"country_code,omitempty"` // ISO 3166-1 alpha-2
 	Category           string    `json:"category,omitempty"`
 	Label              string    `json:"label,omitempty"`
 	Note               string    `json:"note,omitempty"`

@@ -24,13 +24,19 @@ func (f *CustomerFields) check(wrong *Invalid) {
 	wrong.text("username", f.Username, MaxName)
 	wrong.time("registered_at", f.RegisteredAt)
 	wrong.text("country", f.Country, MaxName)
-	f.CountryCode = strings.ToUpper(f.CountryCode)
-	if f.CountryCode != "" && (len(f.CountryCode) != 2 || strings.Trim(f.CountryCode, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
-		wrong.Add("country_code", "is not two letters of ISO 3166-1")
-	}
+	f.CountryCode = wrong.countryCode("country_code", f.CountryCode)
 	wrong.text("category", f.Category, MaxName)
 	wrong.text("label", f.Label, MaxName)
 	wrong.note("note", f.Note)
+}
+
+// countryCode returns a country's code in upper case. It may be empty.
+func (e *Invalid) countryCode(field, code string) string {
+	code = strings.ToUpper(code)
+	if code != "" && (len(code) != 2 || strings.Trim(code, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
+		e.Add(field, "is not two letters of ISO 3166-1")
+	}
+	return code
 }
 
 // maxTransactionType is the most characters of a transaction's type.
@@ -54,6 +60,8 @@ func (n *NewTransaction) Check() error {
 	wrong.money("cpa_commission", n.CPACommission, -MaxAmount)
 	wrong.money("fixed_commission", n.FixedCommission, -MaxAmount)
 	wrong.text("product", n.Product, MaxName)
+	wrong.text("country", n.Country, MaxName)
+	n.CountryCode = wrong.countryCode("country_code", n.CountryCode)
 	wrong.text("category", n.Category, MaxName)
 	wrong.text("label", n.Label, MaxName)
 	wrong.note("note", n.Note)

@@ -63,14 +63,19 @@ func TestTransactionCheck(t *testing.T) {
 	checkText(t, "customer_external_id", func(v string) error { n := transaction(); n.CustomerExternalID = v; return n.Check() })
 	checkText(t, "customer_brand", func(v string) error { n := transaction(); n.CustomerBrand = v; return n.Check() })
 	checkText(t, "type", func(v string) error { n := transaction(); n.Type = v; return n.Check() })
+	checkText(t, "country", func(v string) error { n := transaction(); n.Country = v; return n.Check() })
+	n = transaction()
+	if n.CountryCode = "de"; n.Check() != nil || n.CountryCode != "DE" {
+		t.Errorf("the code of a country is %q", n.CountryCode)
+	}
 	checkText(t, "product", func(v string) error { n := transaction(); n.Product = v; return n.Check() })
 	checkText(t, "category", func(v string) error { n := transaction(); n.Category = v; return n.Check() })
 	checkText(t, "label", func(v string) error { n := transaction(); n.Label = v; return n.Check() })
 	bad := NewTransaction{TransactionFields: TransactionFields{
 		Time: time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC), Deposit: MaxAmount + 1, GrossRevenue: -MaxAmount - 1, Wagered: 1<<63 - 1, RevShareCommission: -1 << 63,
-		CPACommission: MaxAmount + 1, FixedCommission: MaxAmount + 1, Note: "\xff",
+		CPACommission: MaxAmount + 1, FixedCommission: MaxAmount + 1, CountryCode: "D1", Note: "\xff",
 	}}
-	want := "network customer_external_id external_id time currency deposit gross_revenue wagered rev_share_commission cpa_commission fixed_commission note"
+	want := "network customer_external_id external_id time currency deposit gross_revenue wagered rev_share_commission cpa_commission fixed_commission country_code note"
 	if got := paths(bad.Check()); got != want {
 		t.Errorf("wrong are %s", got)
 	}

@@ -1,9 +1,11 @@
 package tracker
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 )
 
 // VisitorHash is what is kept of a visitor who was erased, in 64 hexadecimal digits: it tells no more than that they are not
@@ -11,6 +13,33 @@ import (
 func VisitorHash(network string, visitor VisitorID) string {
 	sum := sha256.Sum256(append([]byte(network+"\x00"), visitor[:]...))
 	return hex.EncodeToString(sum[:])
+}
+
+// CustomerHash is what is kept of a customer who was erased, in 64 hexadecimal digits. It is keyed by the ledger's id, since
+// merchants number their customers, and few numbers are soon tried out.
+func CustomerHash(ledger, network, externalID, brand string) string {
+	h := hmac.New(sha256.New, []byte(ledger))
+	for _, text := range []string{network, brand, externalID} {
+		fmt.Fprintf(h, "%d:%s", len(text), text)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// ErasedHashes returns the network of an encoded record, and by what the person whom it names would be known if they had been
+// erased: the hash of the visitor, that of the customer, both or none. It returns ErrRecord for what is no record.
+func ErasedHashes(ledger string, payload []byte) (network string, hashes []string, err error) {
+	record, err := DecodeRecord(payload)
+	if err != nil {
+		return "", nil, err
+	}
+	network = record.Get(FieldNetwork)
+	if visitor, err := ParseVisitorID(record.Get(FieldVisitor)); err == nil {
+		hashes = append(hashes, VisitorHash(network, visitor))
+	}
+	if customer := record.Get(FieldCustomer); customer != "" {
+		hashes = append(hashes, CustomerHash(ledger, network, customer, record.Get(FieldCustomerBrand)))
+	}
+	return network, hashes, nil
 }
 
 // tellsOfVisitor are the fields that EraseRecord takes. The touches of a conversion stay: they name clicks, which are blank

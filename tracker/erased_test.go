@@ -2,6 +2,8 @@ package tracker
 
 import (
 	"bytes"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,18 @@ func TestEraseRecord(t *testing.T) {
 	}
 
 	sold := sale.AppendRecord(nil)
+	whole, err := DecodeRecord(sold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := whole.Conversion(); err != nil || got.Erased {
+		t.Errorf("before it is erased there is %+v, %v", got, err)
+	}
+	network, hashes, err := ErasedHashes("ledger", sold)
+	known := []string{VisitorHash("acme", visitor), CustomerHash("ledger", "acme", "planted customer", "planted brand")}
+	if err != nil || network != "acme" || !slices.Equal(hashes, known) {
+		t.Errorf("the person of %s is known by %q, %v", network, hashes, err)
+	}
 	if !EraseRecord(sold) {
 		t.Fatal("nothing of the conversion was erased")
 	}
@@ -53,7 +67,7 @@ func TestEraseRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	left, err := decoded.Conversion()
-	if err != nil || left.Evidence.Cookie == nil || left.Evidence.Cookie.Last != touch || left.ExternalID != "12345" || left.Amount != 990 {
+	if err != nil || !left.Erased || left.Evidence.Cookie == nil || left.Evidence.Cookie.Last != touch || left.ExternalID != "12345" || left.Amount != 990 {
 		t.Errorf("of the conversion is left %+v, %v", left, err)
 	}
 	for _, b := range [][]byte{record, sold} {
@@ -70,6 +84,31 @@ func TestVisitorHash(t *testing.T) {
 	a, b := NewVisitorID(), NewVisitorID()
 	if h := VisitorHash("default", a); len(h) != 64 || h != VisitorHash("default", a) || h == VisitorHash("acme", a) || h == VisitorHash("default", b) {
 		t.Errorf("hash %s", h)
+	}
+}
+
+func TestCustomerHash(t *testing.T) {
+	hash := CustomerHash("ledger", "acme", "42", "shoes")
+	if len(hash) != 64 || hash != CustomerHash("ledger", "acme", "42", "shoes") {
+		t.Errorf("hash %s", hash)
+	}
+	for _, other := range []string{
+		CustomerHash("other", "acme", "42", "shoes"), CustomerHash("ledger", "acm", "e42", "shoes"), CustomerHash("ledger", "acme", "42", ""),
+		CustomerHash("ledger", "acme", "4", "2shoes"), CustomerHash("ledger", "acme", "shoes", "42"),
+	} {
+		if other == hash {
+			t.Error("two customers have one hash")
+		}
+	}
+}
+
+func TestErasedHashesOfNobody(t *testing.T) {
+	s := Session{Network: "default", Code: "demo", IP: "203.0.113.77"}
+	if network, hashes, err := ErasedHashes("ledger", s.AppendRecord(nil)); err != nil || network != "default" || len(hashes) > 0 {
+		t.Errorf("of %s there is %q, %v", network, hashes, err)
+	}
+	if _, _, err := ErasedHashes("ledger", []byte{RecordVersion, 1, 200}); !errors.Is(err, ErrRecord) {
+		t.Errorf("of what is no record there is %v", err)
 	}
 }
 

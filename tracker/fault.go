@@ -16,6 +16,9 @@ var (
 	ErrIdempotency = errors.New("the idempotency key was used with other data") // within its 30 days
 	ErrCursor      = errors.New("the cursor is not one of ours")
 	ErrOrganic     = errors.New("nobody brought the customer") // and the books take none of those, see OrganicReject
+
+	// ErrAway: the same may well pass a little later, as it is. Nothing has changed, or it is unknown whether it has.
+	ErrAway = errors.New("the books cannot be reached or written right now")
 )
 
 // FieldError says what is wrong with one value that came from outside. It never repeats the value.

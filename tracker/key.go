@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// A key's text is "aff_", its id, "_" and its secret: 32 random bytes in base64url.
+// A key's text is "aff_", its id, "_" and its secret: 32 random bytes in base64url. KeyIDSize is the length of the id.
 const (
 	keyPrefix  = "aff_"
-	keyIDSize  = 12
+	KeyIDSize  = 12
 	secretSize = 32
-	keySize    = len(keyPrefix) + keyIDSize + 1 + 43
+	keySize    = len(keyPrefix) + KeyIDSize + 1 + 43
 )
 
 var secretEncoding = base64.RawURLEncoding.Strict()
@@ -28,7 +28,7 @@ func NewKey(network, name string, scopes []Scope, rate int, now time.Time) (k Ke
 	rand.Read(secret[:])
 	encoded := secretEncoding.EncodeToString(secret[:])
 	k = Key{
-		ID:        strings.ToLower(rand.Text()[:keyIDSize]),
+		ID:        strings.ToLower(rand.Text()[:KeyIDSize]),
 		Network:   network,
 		Name:      name,
 		Scopes:    slices.Clone(scopes),
@@ -45,9 +45,9 @@ func ParseKey(text string) (id, secret string, ok bool) {
 		return "", "", false
 	}
 	text = text[len(keyPrefix):]
-	id, secret = text[:keyIDSize], text[keyIDSize+1:]
+	id, secret = text[:KeyIDSize], text[KeyIDSize+1:]
 	decoded, err := secretEncoding.DecodeString(secret)
-	if err != nil || len(decoded) != secretSize || text[keyIDSize] != '_' || !isKeyID(id) { // base64 skips line ends
+	if err != nil || len(decoded) != secretSize || text[KeyIDSize] != '_' || !isKeyID(id) { // base64 skips line ends
 		return "", "", false
 	}
 	return id, secret, true
@@ -76,10 +76,11 @@ func (k *Key) Matches(secret string) bool {
 	return subtle.ConstantTimeCompare([]byte(hash), []byte(HashSecret(secret))) == 1
 }
 
-// Allows reports whether the key may do s. To write does not imply to read.
+// Allows reports whether the key may do s. To write does not imply to read, and ScopeRead does not imply scopePerson.
 func (k *Key) Allows(s Scope) bool {
 	for _, scope := range k.Scopes {
-		if scope == ScopeAll || scope == s || scope == ScopeRead && strings.HasSuffix(string(s), ":read") {
+		reads := scope == ScopeRead && strings.HasSuffix(string(s), ":read") && s != scopePerson
+		if scope == ScopeAll || scope == s || reads {
 			return true
 		}
 	}

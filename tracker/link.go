@@ -28,6 +28,7 @@ type Link struct {
 	Window        time.Duration `json:"window"`                    // how long a click earns; 0: DefaultWindow
 	Active        bool          `json:"active"`                    // disabled links are recorded as inactive_link
 	ExpiresAt     time.Time     `json:"expires_at,omitzero"`       // from then on it is as if disabled; zero: never
+	Tokens        *LinkTokens   `json:"tokens,omitempty"`          // what is added to the destination; nil: nothing
 }
 
 // Live reports whether clicks on the link earn at that time: it is active and has not expired.

@@ -21,10 +21,22 @@ func (f *LinkFields) Check() error {
 	}
 	wrong.err("destination", CheckDestination(f.Destination))
 	f.DeepLinkHosts = wrong.hosts("deep_link_hosts", f.DeepLinkHosts)
+	f.checkProgram(&wrong)
 	wrong.window("window_seconds", f.Window)
 	f.ExpiresAt = checkExpiry(&wrong, f.ExpiresAt)
 	f.checkContact(&wrong)
 	return wrong.Err()
+}
+
+func (f *LinkFields) checkProgram(wrong *Invalid) {
+	if f.Program != "" {
+		wrong.program("program", f.Program)
+	} else if f.GroupID != 0 {
+		wrong.Add("group_id", "is given without a program")
+	}
+	if f.GroupID < 0 || f.GroupID > MaxGroup {
+		wrong.Add("group_id", "is not from 0 to 4294967295")
+	}
 }
 
 // checkExpiry returns a copy in UTC and whole milliseconds, or nil for none.

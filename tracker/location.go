@@ -20,6 +20,9 @@ const HandoffCounted = "counted"
 // SessionMacro in a destination is replaced by the session's id.
 const SessionMacro = "{session_id}"
 
+// ClickKeyMacro is SessionMacro as Affelios writes it, so that a landing page of its programmes needs no change.
+const ClickKeyMacro = "[ClickKey]"
+
 // ErrDestination is returned for what no visitor may be sent to.
 var ErrDestination = errors.New("a destination is an http or https URL with a host, or a path that starts with one /")
 
@@ -113,8 +116,9 @@ func (r Redirect) Host() string {
 
 // Location returns the redirect's Location: the link's destination (or the deep link that the link allows) with the
 // visitor's query merged in front of its fragment. A visitor's parameter never replaces one that the destination names;
-// the others keep their bytes, except those outside 0x21–0x7E and '#', which become %XX. The result is ASCII. It
-// returns ErrDestination where the stored destination is none.
+// the others keep their bytes, except those outside 0x21–0x7E and '#', which become %XX. The parameters of the link's
+// programme take the place of any of the same name, whoever gave it. The result is ASCII. It returns ErrDestination where
+// the stored destination is none.
 func (r Redirect) Location() (string, error) {
 	target, query, deep := r.target()
 	host, err := checkTarget(target)
@@ -126,7 +130,7 @@ func (r Redirect) Location() (string, error) {
 		if !r.Session.IsZero() {
 			id = r.Session.String()
 		}
-		target = strings.ReplaceAll(target, SessionMacro, id)
+		target = strings.ReplaceAll(strings.ReplaceAll(target, SessionMacro, id), ClickKeyMacro, id)
 	}
 	location, _ := CaptureURL(r.merge(target, query), math.MaxInt)
 	if again, err := checkTarget(location); err != nil || again != host {
@@ -135,8 +139,15 @@ func (r Redirect) Location() (string, error) {
 	return location, nil
 }
 
-// target is the redirect's target before anything is merged, and the visitor's query that goes along.
+// target is the redirect's target, with the parameters of its programme, before anything of the visitor's is merged, and the
+// visitor's query that goes along.
 func (r Redirect) target() (target, query string, deep bool) {
+	target, query, deep = r.choose()
+	return r.Link.Tokens.into(target), query, deep
+}
+
+// choose returns the link's destination or the visitor's deep link.
+func (r Redirect) choose() (target, query string, deep bool) {
 	query = Strip(r.RawQuery, r.Strip)
 	if r.DeepLink != "" && len(r.Link.DeepLinkHosts) > 0 {
 		asked := firstParam(query, r.DeepLink)

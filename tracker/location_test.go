@@ -64,6 +64,9 @@ func TestLocation(t *testing.T) {
 		{"line breaks", "/x", Redirect{RawQuery: "a=1\r\nSet-Cookie: x=1"}, "/x?a=1%0D%0ASet-Cookie:%20x=1"},
 
 		{"the macro", "https://p.com/{session_id}/?c={session_id}", Redirect{Session: handedOver}, "https://p.com/" + handedOverText + "/?c=" + handedOverText},
+		{"Affelios's macro", "https://p.com/?clickkey=[ClickKey]", Redirect{Session: handedOver}, "https://p.com/?clickkey=" + handedOverText},
+		{"Affelios's macro without a session", "https://p.com/?clickkey=[ClickKey]&d", Redirect{}, "https://p.com/?clickkey=&d"},
+		{"Affelios's macro that would make another host", "/[ClickKey]/evil.com", Redirect{}, ""},
 		{"the macro without a session", "https://p.com/?c={session_id}&d", Redirect{}, "https://p.com/?c=&d"},
 		{"a visitor's macro is none", "https://p.com/", Redirect{RawQuery: "c={session_id}", Session: handedOver}, "https://p.com/?c={session_id}"},
 		{"a macro that would make another host", "/{session_id}/evil.com", Redirect{}, ""},

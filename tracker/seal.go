@@ -41,6 +41,7 @@ type tokenKey struct {
 	id      string // in the token's text, derived from the secret
 	aead    cipher.AEAD
 	address []byte // the key of HashIP
+	root    []byte // of the keys for other purposes
 }
 
 // The purposes of a sealed text, in its additional data, so that none can stand in for another.
@@ -92,8 +93,25 @@ func newTokenKey(secret string) (tokenKey, error) {
 	if err != nil {
 		return tokenKey{}, err
 	}
+	root, err := derive("caddy-affiliate root key v1", sha256.Size)
+	if err != nil {
+		return tokenKey{}, err
+	}
 	aead, err := chacha20poly1305.NewX(key)
-	return tokenKey{id: base64.RawURLEncoding.EncodeToString(id), aead: aead, address: address}, err
+	return tokenKey{id: base64.RawURLEncoding.EncodeToString(id), aead: aead, address: address, root: root}, err
+}
+
+// Keys returns 32 bytes for that purpose from each secret, in their order: the first signs, all are good for checking.
+func (s *Sealer) Keys(purpose string) [][]byte {
+	var keys [][]byte
+	for _, k := range s.keys {
+		key, err := hkdf.Expand(sha256.New, k.root, "caddy-affiliate "+purpose, sha256.Size)
+		if err != nil {
+			continue // only for sizes that HKDF cannot make
+		}
+		keys = append(keys, key)
+	}
+	return keys
 }
 
 // Seal returns the token as v1.<key id>.<base64url>: XChaCha20-Poly1305 under a random nonce, with purpose and network in

@@ -87,7 +87,8 @@ func (c *catalog) addAffiliates(
 
 // Affiliate returns an affiliate of the network, or ErrNotFound.
 func (l *Ledger) Affiliate(ctx context.Context, network string, id int64) (tracker.Affiliate, error) {
-	return readAffiliate(ctx, l.db.Read, network, id)
+	a, err := readAffiliate(ctx, l.db.Read, network, id)
+	return a, l.told(err)
 }
 
 // Affiliates returns a page of the network's affiliates, by number, and the cursor of the next page.
@@ -101,7 +102,7 @@ func (l *Ledger) Affiliates(
 	if err := s.page(`id`, p); err != nil {
 		return nil, "", err
 	}
-	affiliates, err = readAll(ctx, l.db.Read, "affiliates", scanAffiliate, selectAffiliates+s.text, s.args...)
+	affiliates, err = read(ctx, l, "affiliates", scanAffiliate, selectAffiliates+s.text, s.args...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -135,6 +136,9 @@ func (l *Ledger) UpdateAffiliate(
 		if err := c.update(ctx, affiliateKind.kind, id, before, affiliateValues(a.AffiliateFields)); err != nil {
 			return err
 		}
+		if c.changed {
+			c.tellAffiliate(network, id)
+		}
 		a, err = readAffiliate(ctx, c.tx, network, id)
 		return err
 	})
@@ -147,7 +151,10 @@ func (l *Ledger) UpdateAffiliate(
 // DeleteAffiliate deletes an affiliate for whom nothing stands in the books. ErrInUse: it has a link, a coupon, a conversion
 // or a customer, and can only be archived; ErrNotFound.
 func (l *Ledger) DeleteAffiliate(ctx context.Context, network string, id int64) error {
-	err := l.change(ctx, func(c *catalog) error { return c.remove(ctx, "affiliate", "affiliate_id", network, id) })
+	err := l.change(ctx, func(c *catalog) error {
+		c.tellAffiliate(network, id)
+		return c.remove(ctx, "affiliate", "affiliate_id", network, id)
+	})
 	if err != nil {
 		return fmt.Errorf("deleting an affiliate: %w", err)
 	}

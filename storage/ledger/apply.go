@@ -89,11 +89,12 @@ func (a *applier) run(ctx context.Context, records []Record) error {
 		return err
 	}
 	sessions, conversions := a.sort(records)
-	if len(sessions)+len(conversions) > 0 {
+	if len(sessions)+len(conversions)+len(a.refused) > 0 {
 		var err error
 		if a.forgotten, err = readForgotten(ctx, a.tx); err != nil {
 			return err
 		}
+		a.books.nobodyErased = !a.forgotten.people
 	}
 	if err := a.land(ctx, sessions); err != nil {
 		return err
@@ -112,7 +113,7 @@ func (a *applier) run(ctx context.Context, records []Record) error {
 }
 
 // lockOrigin makes the origin's row where it is missing, locks it, and reads the cursor: the update does all three at once
-// on both engines. It comes first, since it is where an erasure keeps others waiting.
+// on both engines.
 func (a *applier) lockOrigin(ctx context.Context) error {
 	var cursor int64
 	err := a.tx.QueryRowContext(ctx, `INSERT INTO origin

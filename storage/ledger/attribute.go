@@ -145,7 +145,7 @@ func (q *inquiry) winning(w *tracker.Considered) *offer {
 // reconstruct makes the winner's session again from the token of that visitor.
 func (q *inquiry) reconstruct(ctx context.Context, a *attribution, visitor tracker.VisitorID) error {
 	if !visitor.IsZero() {
-		erased, err := erasedVisitors.find(ctx, q.tx, q.network, []string{tracker.VisitorHash(q.network, visitor)})
+		erased, err := erasedPeople.find(ctx, q.tx, q.network, []string{tracker.VisitorHash(q.network, visitor)})
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,8 @@ type catalog struct {
 	version int64
 	changed bool
 	highest map[string]int64 // the highest number of a table that has been asked for
+	ledger  *Ledger
+	events  *events
 }
 
 // change runs do on the catalog in one transaction. The version moves if do has changed anything.
@@ -38,7 +40,7 @@ func (l *Ledger) change(ctx context.Context, do func(c *catalog) error) error {
 }
 
 func (l *Ledger) openCatalog(ctx context.Context, tx *sql.Tx) (*catalog, error) {
-	c := &catalog{tx: tx, insert: l.db.Insert, now: l.now(), highest: map[string]int64{}}
+	c := &catalog{tx: tx, insert: l.db.Insert, now: l.now(), highest: map[string]int64{}, ledger: l, events: l.events()}
 	err := tx.QueryRowContext(ctx, `UPDATE meta SET link_version = link_version RETURNING link_version`).Scan(&c.version)
 	if err != nil {
 		return nil, fmt.Errorf("locking the catalog: %w", err)
@@ -51,6 +53,9 @@ func (l *Ledger) openCatalog(ctx context.Context, tx *sql.Tx) (*catalog, error) 
 func (c *catalog) finish(ctx context.Context) error {
 	if !c.changed {
 		return nil
+	}
+	if err := c.events.write(ctx, c.ledger, c.tx, c.now); err != nil {
+		return err
 	}
 	version := max(c.version+1, millis(c.now))
 	if _, err := c.tx.ExecContext(ctx, `UPDATE meta SET link_version = $1`, version); err != nil {
@@ -126,9 +131,19 @@ func (c *catalog) add(
 		if err := c.insertRows(ctx, byColumn(k.table, "id", columns, rows)); err != nil {
 			return 0, err
 		}
+		if k.table == affiliateKind.table {
+			for i := range rows {
+				c.tellAffiliate(network, first+int64(from+i))
+			}
+		}
 		progress(from + len(rows))
 	}
 	return first, nil
+}
+
+// tellAffiliate notes that an affiliate was made, changed or deleted.
+func (c *catalog) tellAffiliate(network string, id int64) {
+	c.events.tellNumbered(tracker.EventAffiliate, network, id, c.now)
 }
 
 // addOne inserts one row and returns its number.

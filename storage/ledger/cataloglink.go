@@ -36,7 +36,7 @@ func (l *Ledger) CreateLink(ctx context.Context, network string, f tracker.LinkF
 func (l *Ledger) CatalogLink(ctx context.Context, network string, id int64) (tracker.CatalogLink, error) {
 	stored, err := only(readLinks(ctx, l.db.Read, selectLinks+linkByID, network, id))
 	if err != nil {
-		return tracker.CatalogLink{}, err
+		return tracker.CatalogLink{}, l.told(err)
 	}
 	return stored.at(l.now()), nil
 }
@@ -65,7 +65,7 @@ func (l *Ledger) CatalogLinks(
 		stored, err := scanLink(rows)
 		return stored.at(now), err
 	}
-	if links, err = readAll(ctx, l.db.Read, "links", scan, selectLinks+s.text, s.args...); err != nil {
+	if links, err = read(ctx, l, "links", scan, selectLinks+s.text, s.args...); err != nil {
 		return nil, "", err
 	}
 	links, next = cut(links, p, func(link tracker.CatalogLink) int64 { return link.ID })

@@ -20,7 +20,7 @@ func (id LinkID) key() LinkID { return LinkID{id.Network, tracker.CodeKey(id.Cod
 // SyncConfigLinks takes over the links of one node's configuration, and disables those that have left it until they come
 // back. Nodes may have different configurations: what none of the two lists names is left alone. A listed link wins over
 // one that the API made with the same code or subdomain, with a warning. One that an operator disabled stays disabled, with
-// a warning. When nothing changes the version stays. tracker.ErrCode: no link may have that code.
+// a warning. Affiliates go by their names: one that nobody has is made, with a warning if the link was another's. When nothing changes the version stays. tracker.ErrCode: no link may have that code.
 func (l *Ledger) SyncConfigLinks(ctx context.Context, links []NewLink, left []LinkID) (warnings []string, err error) {
 	err = l.change(ctx, func(c *catalog) error {
 		s := configSync{catalog: c, listed: map[LinkID]bool{}, labels: map[label]bool{}}
@@ -127,9 +127,15 @@ func (s *configSync) upsert(ctx context.Context, n NewLink) error {
 		_, err := s.addOne(ctx, linkKind, n.Network, next.values())
 		return err
 	}
+	if old.Source == SourceConfig && old.AffiliateID != f.AffiliateID {
+		s.warn("link %s goes from affiliate %q to %q, whom the configuration names; what it has earned stays with the former. "+
+			"To rename an affiliate, change the name in the books first (caddy affiliate affiliate set %d --name …)",
+			old.Code, old.Affiliate, n.Affiliate, old.AffiliateID)
+	}
 	next.active = old.active || old.Source == SourceSession
 	next.ContactName, next.ContactEmail, next.Organisation = old.ContactName, old.ContactEmail, old.Organisation
 	next.TrainingStatus, next.IsBusiness = old.TrainingStatus, old.IsBusiness
+	next.Program, next.GroupID = old.Program, old.GroupID
 	return s.updateLink(ctx, old, next)
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -35,9 +36,9 @@ func (l *Ledger) CreateConversion(ctx context.Context, n tracker.NewConversion) 
 // answer asks again and again. An idempotency key has to be looked up in one.
 func (l *Ledger) reportConversion(ctx context.Context, n tracker.NewConversion) (out reported, err error) {
 	if n.IdempotencyKey == "" {
-		answer, err := answerTo(ctx, l.db.Read, identityOf(&n), n.ContentHash())
+		answer, err := answerTo(ctx, l.db.Read, identityOf(&n), contentHash(&n))
 		if err != nil || answer != nil {
-			return reported{answer: answer, replayed: true}, err
+			return reported{answer: answer, replayed: true}, l.told(err)
 		}
 	}
 	err = l.book(ctx, func(b *books) (err error) {
@@ -53,15 +54,23 @@ type books struct {
 	tx     *sql.Tx
 	now    time.Time
 	days   daySums
+	events *events
+
+	nobodyErased bool // as far as is known: nobody ever was
 }
 
 // books opens the conversions' part of the transaction.
 func (l *Ledger) books(tx *sql.Tx) *books {
-	return &books{ledger: l, tx: tx, now: fromMillis(millis(l.now())), days: daySums{}}
+	return &books{ledger: l, tx: tx, now: fromMillis(millis(l.now())), days: daySums{}, events: l.events()}
 }
 
 // finish writes what waited.
-func (b *books) finish(ctx context.Context) error { return b.days.write(ctx, b.tx) }
+func (b *books) finish(ctx context.Context) error {
+	if err := b.events.write(ctx, b.ledger, b.tx, b.now); err != nil {
+		return err
+	}
+	return b.days.write(ctx, b.tx)
+}
 
 // bookAttempts bounds the retries of book.
 const bookAttempts = 10
@@ -69,10 +78,21 @@ const bookAttempts = 10
 // errClash is a reason to try a transaction again.
 var errClash = errors.New("another transaction was first")
 
-// book runs do on the books in one transaction, and again when the database ended it for another's sake.
+// book runs do on the books in one transaction, and again when the database ended it for another's sake. No erasure is under
+// way meanwhile.
 func (l *Ledger) book(ctx context.Context, do func(b *books) error) (err error) {
+	return l.bookAfter(ctx, l.whileNobodyErases, do)
+}
+
+// bookAfter is book with what the transaction has to wait for.
+func (l *Ledger) bookAfter(
+	ctx context.Context, wait func(context.Context, *sql.Tx) error, do func(b *books) error,
+) (err error) {
 	for range bookAttempts {
 		err = l.write(ctx, func(tx *sql.Tx) error {
+			if err := wait(ctx, tx); err != nil {
+				return err
+			}
 			b := l.books(tx)
 			if err := do(b); err != nil {
 				return err
@@ -92,7 +112,7 @@ func (l *Ledger) book(ctx context.Context, do func(b *books) error) (err error) 
 // wrong with it. After an error the books are as before, if the caller goes back to a savepoint.
 func (b *books) landConversion(ctx context.Context, n tracker.NewConversion) (isNew bool, err error) {
 	one := *b
-	one.days = daySums{}
+	one.days, one.events = daySums{}, b.ledger.events()
 	var out reported
 	if err = n.Check(); err == nil {
 		out, err = one.report(ctx, n)
@@ -101,6 +121,7 @@ func (b *books) landConversion(ctx context.Context, n tracker.NewConversion) (is
 		return false, fmt.Errorf("booking a conversion: %w", err)
 	}
 	b.days.add(one.days)
+	b.events.add(one.events)
 	return out.isNew, nil
 }
 
@@ -114,7 +135,7 @@ type reported struct {
 
 // report books a report that was checked.
 func (b *books) report(ctx context.Context, n tracker.NewConversion) (reported, error) {
-	id, hash := identityOf(&n), n.ContentHash()
+	id, hash := identityOf(&n), contentHash(&n)
 	if err := b.useKey(ctx, &n, id, hash); err != nil {
 		return reported{}, err
 	}
@@ -141,12 +162,27 @@ func (b *books) create(ctx context.Context, n tracker.NewConversion, hash string
 			return reported{}, err
 		}
 	}
+	erased, err := b.tellsOfErased(ctx, n.Network, n.Evidence)
+	if err != nil {
+		return reported{}, err
+	}
+	if erased || hash == erasedHash {
+		hash = erasedHash
+		if err := b.blankOnArrival(ctx, c); err != nil {
+			return reported{}, err
+		}
+	}
 	answer, err := json.Marshal(c.shown())
 	if err != nil {
 		return reported{}, fmt.Errorf("writing the answer: %w", err)
 	}
 	if err := b.insert(ctx, c, keptReport{1, hash, answer}); err != nil {
 		return reported{}, err
+	}
+	if n.Aliased {
+		if err := addAlias(ctx, b.tx, c.Network, c.ID); err != nil {
+			return reported{}, err
+		}
 	}
 	return reported{answer: answer, isNew: true}, nil
 }
@@ -168,9 +204,10 @@ func (b *books) begin(ctx context.Context, n tracker.NewConversion) (*bookedConv
 		Currency: n.Currency, CustomerID: a.Customer, Coupon: n.Coupon, Name: n.Name, MetaData: n.MetaData,
 		OccurredAt: fromMillis(millis(n.OccurredAt)), CreatedAt: b.now, UpdatedAt: b.now, Decision: a.Decision,
 	}}
+	c.VisitorID = cmp.Or(a.Visitor, visitorOf(n.Network, n.Evidence)) // also where nobody earns, so that an erasure finds it
 	if w := a.Winner; w != nil {
 		c.AffiliateID, c.Affiliate, c.CampaignID, c.Campaign = w.AffiliateID, w.Affiliate, w.CampaignID, w.Campaign
-		c.LinkID, c.SessionID, c.VisitorID, c.Sub1 = w.LinkID, w.SessionID, a.Visitor, a.Sub1
+		c.LinkID, c.SessionID, c.Sub1 = w.LinkID, w.SessionID, a.Sub1
 		if w.LinkID != 0 {
 			c.Code = w.Code
 		}

@@ -6,13 +6,6 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// Up to how many rows are sorted by an index alone. When a conversion occurred says least of where in the list it is, so
-// there reading on from the newest is the last resort.
-const (
-	fewEntries  = 20_000
-	manyEntries = 100_000
-)
-
 // conversionConditions are what the filter asks, but for when conversions were created.
 func conversionConditions(f tracker.ConversionFilter) []condition {
 	var asked []condition
@@ -42,8 +35,8 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 	}
 	truth(`c.closed`, `NOT c.closed`, f.IsClosed)
 	truth(`c.closed AND c.paid_at <> 0`, `c.paid_at = 0`, f.CheckedOut)
-	between := func(column, index string, alone int, low, high *int64) {
-		switch c := (condition{column: column, index: index, kind: sorted, alone: alone}); {
+	between := func(column, index string, low, high *int64) {
+		switch c := (condition{column: column, index: index, kind: sorted}); {
 		case low != nil && high != nil:
 			c.test, c.values = ` BETWEEN ? AND ?`, []any{*low, *high}
 			asked = append(asked, c)
@@ -55,11 +48,11 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 			asked = append(asked, c)
 		}
 	}
-	between("c.amount", "conversion_amount", fewEntries, f.MinCommissionAmount, f.MaxCommissionAmount) // the parts add up to the amount
-	between("c.amount", "conversion_amount", fewEntries, f.MinAmount, f.MaxAmount)
-	between("c.wage", "conversion_wage", fewEntries, f.MinWage, f.MaxWage)
-	between("c.updated_at", "conversion_updated", fewEntries, moment(f.MinUpdated), moment(f.MaxUpdated))
-	between("c.occurred_at", "conversion_occurred", manyEntries, moment(f.MinOccurred), moment(f.MaxOccurred))
+	between("c.amount", "conversion_amount", f.MinCommissionAmount, f.MaxCommissionAmount) // the parts add up to the amount
+	between("c.amount", "conversion_amount", f.MinAmount, f.MaxAmount)
+	between("c.wage", "conversion_wage", f.MinWage, f.MaxWage)
+	between("c.updated_at", "conversion_updated", moment(f.MinUpdated), moment(f.MaxUpdated))
+	between("c.occurred_at", "conversion_occurred", moment(f.MinOccurred), moment(f.MaxOccurred))
 	return asked
 }
 

@@ -34,14 +34,7 @@ func (l *Ledger) Conversions(
 	if err != nil {
 		return nil, "", err
 	}
-	s, err := l.selectList(ctx, network, conversionConditions(f), from, to)
-	if err != nil {
-		return nil, "", l.nothing(err)
-	}
-	const order = ` ORDER BY c.created_at DESC, c.id DESC`
-	rows, err := readAll(ctx, l.db.Read, "conversions", scanConversion, `SELECT `+conversionColumns+`
-		FROM (SELECT c.id `+s.text+order+` LIMIT `+s.bind(p.Size()+1)+`) found JOIN conversion c ON c.id = found.id `+
-		joinConversion+order, s.args...)
+	rows, err := l.findConversions(ctx, conversionSearch{network, conversionConditions(f), from, to, p.Size() + 1})
 	if err != nil {
 		return nil, "", l.nothing(err)
 	}

@@ -90,6 +90,7 @@ func (b *books) insert(ctx context.Context, c *bookedConversion, r keptReport) e
 		return fmt.Errorf("adding a conversion: %w", err)
 	}
 	b.days.move(nil, &c.Conversion)
+	b.events.tellConversion(c)
 	return b.insertChanges(ctx, c, r)
 }
 
@@ -108,6 +109,7 @@ func (b *books) update(ctx context.Context, before *tracker.Conversion, c *booke
 		return fmt.Errorf("changing a conversion: %w", err)
 	}
 	b.days.move(before, &c.Conversion)
+	b.events.tellConversion(c)
 	return b.insertChanges(ctx, c, r)
 }
 

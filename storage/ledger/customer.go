@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -39,9 +40,21 @@ func (b *books) addCustomer(ctx context.Context, n tracker.NewCustomer) (answer 
 	if err != nil {
 		return nil, false, err
 	}
+	erased, err := b.tellsOfErased(ctx, n.Network, n.Evidence)
+	if err != nil {
+		return nil, false, err
+	}
+	if erased {
+		hash = erasedHash
+		blankCustomer(c, b.ledger.pseudonym(c.Network, c.ExternalID, c.Brand))
+		if err := b.remember(ctx, c.Network, hashOfPseudonym(c.ExternalID)); err != nil {
+			return nil, false, err
+		}
+	}
 	if answer, err = json.Marshal(c); err != nil {
 		return nil, false, fmt.Errorf("writing the answer: %w", err)
 	}
+	b.events.tellCustomer(tracker.EventCustomer, c)
 	return answer, false, b.insertCustomer(ctx, c, hash, answer)
 }
 
@@ -79,8 +92,9 @@ func (b *books) bindCustomer(ctx context.Context, n tracker.NewCustomer) (*track
 		ExternalID: n.ExternalID, Brand: n.Brand, Sums: []tracker.CustomerSum{},
 		CreatedAt: b.now, UpdatedAt: b.now, Decision: a.Decision,
 	}
+	c.VisitorID = cmp.Or(a.Visitor, visitorOf(n.Network, n.Evidence)) // also where nobody brought them, so that an erasure finds them
 	if w := a.Winner; w != nil {
-		c.SessionID, c.VisitorID, c.LinkID = w.SessionID, a.Visitor, w.LinkID
+		c.SessionID, c.LinkID = w.SessionID, w.LinkID
 		c.AffiliateID, c.Affiliate, c.CampaignID, c.Campaign = w.AffiliateID, w.Affiliate, w.CampaignID, w.Campaign
 		return c, nil
 	}
@@ -216,5 +230,6 @@ func (b *books) updateCustomer(
 	}
 	f.RegisteredAt = fromMillis(millis(f.RegisteredAt))
 	c.CustomerFields, c.UpdatedAt = f, b.now
+	b.events.tellCustomer(tracker.EventCustomerChanged, &c.Customer)
 	return c.Customer, b.storeCustomerFields(ctx, &c.Customer)
 }

@@ -48,7 +48,7 @@ func scanCustomer(rows *sql.Rows) (storedCustomer, error) {
 }
 
 var selectSums = `SELECT customer_id, currency, transactions, deposits, first_deposit_at, first_deposit, gross_revenue, wagered,
-	rev_share_commission, cpa_commission, fixed_commission FROM customer_sum
+	rev_share_commission, cpa_commission, fixed_commission, first_cpa_at FROM customer_sum
 	WHERE customer_id IN (` + placeholders(1, lookUpChunk) + `) ORDER BY customer_id, currency`
 
 // readSums sets the sums of the customers.
@@ -76,13 +76,10 @@ type storedSum struct {
 }
 
 func scanSum(rows *sql.Rows) (s storedSum, err error) {
-	var first int64
-	err = rows.Scan(&s.customer, &s.Currency, &s.Transactions, &s.Deposits, &first, &s.FirstDeposit, &s.GrossRevenue, &s.Wagered,
-		&s.RevShareCommission, &s.CPACommission, &s.FixedCommission)
-	if first != 0 {
-		at := fromMillis(first)
-		s.FirstDepositAt = &at
-	}
+	var firstDeposit, firstCPA int64
+	err = rows.Scan(&s.customer, &s.Currency, &s.Transactions, &s.Deposits, &firstDeposit, &s.FirstDeposit, &s.GrossRevenue, &s.Wagered,
+		&s.RevShareCommission, &s.CPACommission, &s.FixedCommission, &firstCPA)
+	s.FirstDepositAt, s.FirstCPAAt = timeOrNil(firstDeposit), timeOrNil(firstCPA)
 	return s, err
 }
 

@@ -1,48 +1,149 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 func (e *eraser) blankSessions(ctx context.Context, where, value string) error {
+	where = ` WHERE network = $1 AND ` + where
+	if err := e.takeClicks(ctx, where, value); err != nil {
+		return err
+	}
 	ids, err := readAll(ctx, e.tx, "sessions", scanText, `UPDATE session SET visitor_id = '', ip = '', user_agent = '',
-		browser = '', os = '', device = '', query = '', referrer = '', sub_ids = '{}', click_ids = '{}'
-		WHERE network = $1 AND `+where+` RETURNING id`, e.network, value)
+		browser = '', os = '', device = '', query = '', referrer = '', sub_ids = '{}', click_ids = '{}'`+where+` RETURNING id`,
+		e.network, value)
 	e.sessions = append(e.sessions, ids...)
 	e.done.Sessions += int64(len(ids))
 	return err
 }
 
-func (e *eraser) blankConversions(ctx context.Context, where string, values ...any) error {
-	ids, err := readAll(ctx, e.tx, "conversions", scanText, `UPDATE conversion SET visitor_id = '', name = '', meta_data = ''
-		WHERE network = $1 AND `+where+` AND visitor_id || name || meta_data <> '' RETURNING id`, append([]any{e.network}, values...)...)
+func (e *eraser) blankConversions(ctx context.Context, where, value string) error {
+	ids, err := readAll(ctx, e.tx, "conversions", scanText, `SELECT id FROM conversion WHERE network = $1 AND `+where,
+		e.network, value)
 	if err != nil {
 		return err
 	}
-	e.done.Conversions += int64(len(ids))
 	for _, id := range ids {
-		err := rewriteAnswers(ctx, e.tx, id, func(c *tracker.Conversion) { c.VisitorID, c.Name, c.MetaData = "", "", nil })
-		if err != nil {
+		if err := e.blankConversion(ctx, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *eraser) blankTransactions(ctx context.Context, customer string) error {
-	rows, err := readAll(ctx, e.tx, "transactions", scanAnswer, `UPDATE customer_transaction SET category = '', label = '', note = ''
-		WHERE network = $1 AND customer_id = $2 AND category || label || note <> '' RETURNING id, answer`, e.network, customer)
+// blankConversion blanks a conversion with its history, its answers and its refunds.
+func (e *eraser) blankConversion(ctx context.Context, id string) error {
+	c, err := e.read(ctx, `c.id = $1`, id)
 	if err != nil {
 		return err
 	}
-	e.done.Transactions += int64(len(rows))
-	return rewrite(ctx, e.tx, "customer_transaction", rows, func(t *tracker.Transaction) { t.Category, t.Label, t.Note = "", "", "" })
+	before := c.Conversion
+	blankConversion(&c.Conversion)
+	_, err = e.tx.ExecContext(ctx, `UPDATE conversion SET visitor_id = '', name = '', meta_data = '', sub1 = '', coupon = $2
+		WHERE id = $1`, id, c.Coupon)
+	if err != nil {
+		return fmt.Errorf("blanking a conversion: %w", err)
+	}
+	if before.Sub1 != "" {
+		e.days.move(&before, &c.Conversion)
+		e.subs[subDay{dayOf(c.OccurredAt), c.AffiliateID, c.CampaignID, c.LinkID, before.Sub1}] = true
+	}
+	if err := e.forgetContents(ctx, &before); err != nil {
+		return err
+	}
+	_, err = e.tx.ExecContext(ctx, `UPDATE conversion_change SET note = '', hash = CASE WHEN hash = '' THEN '' ELSE 'erased' END,
+		decision = CASE WHEN n = 1 THEN $2 ELSE decision END WHERE conversion_id = $1`, id, jsonText(c.Decision))
+	if err != nil {
+		return fmt.Errorf("blanking a conversion's history: %w", err)
+	}
+	if err := rewriteAnswers(ctx, e.tx, id, blankConversion); err != nil {
+		return err
+	}
+	return blankRefunds(ctx, e.tx, &c.Conversion)
+}
+
+// forgetContents counts the conversion if there is anything to take from its reports, and notes what idempotency keys know of
+// them.
+func (e *eraser) forgetContents(ctx context.Context, c *tracker.Conversion) error {
+	hashes, err := readAll(ctx, e.tx, "what was reported", scanText,
+		`SELECT hash FROM conversion_change WHERE conversion_id = $1 AND hash NOT IN ('', 'erased')`, c.ID)
+	if err != nil {
+		return err
+	}
+	if len(hashes) > 0 {
+		e.done.Conversions++
+	}
+	for _, hash := range hashes {
+		e.requests = append(e.requests, requestHash(identity{c.Network, c.ExternalID, c.Type, c.Source}, hash))
+	}
+	return nil
+}
+
+// blankRefunds blanks the refunds of a conversion.
+func blankRefunds(ctx context.Context, tx *sql.Tx, c *tracker.Conversion) error {
+	refunds, err := readAll(ctx, tx, "refunds", scanAnswer, `UPDATE refund SET note = '', hash = 'erased'
+		WHERE network = $1 AND conversion_external_id = $2 AND conversion_type = $3 AND source = $4 AND conversion_id = $5
+		RETURNING id, answer`, c.Network, c.ExternalID, string(c.Type), c.Source, c.ID)
+	if err != nil {
+		return err
+	}
+	return rewrite(ctx, tx, "refund", refunds, blankRefund)
+}
+
+func (e *eraser) blankTransactions(ctx context.Context, customer string) error {
+	fresh, err := readAll(ctx, e.tx, "transactions", scanText, `SELECT id FROM customer_transaction
+		WHERE network = $1 AND customer_id = $2 AND (hash <> 'erased' OR category || label || note <> '')`, e.network, customer)
+	if err != nil {
+		return err
+	}
+	e.done.Transactions += int64(len(fresh))
+	rows, err := readAll(ctx, e.tx, "transactions", scanAnswer, `UPDATE customer_transaction
+		SET category = '', label = '', note = '', hash = 'erased' WHERE network = $1 AND customer_id = $2 RETURNING id, answer`,
+		e.network, customer)
+	if err != nil {
+		return err
+	}
+	return rewrite(ctx, e.tx, "customer_transaction", rows, blankTransaction)
+}
+
+func (e *eraser) blankCustomer(ctx context.Context, c storedCustomer, pseudonym string) error {
+	blank := func(c *tracker.Customer) { blankCustomer(c, pseudonym) }
+	blank(&c.Customer)
+	_, err := e.tx.ExecContext(ctx, `UPDATE customer SET external_id = $2, hash = 'erased', visitor_id = '', username = '',
+		country = '', category = '', label = '', note = '', decision = $3 WHERE id = $1`, c.ID, pseudonym, jsonText(c.Decision))
+	if err != nil {
+		return fmt.Errorf("blanking the customer: %w", err)
+	}
+	return rewrite(ctx, e.tx, "customer", []storedAnswer{{c.ID, c.answer}}, blank)
+}
+
+// blankOnArrival blanks a conversion that is about to be added, and the refunds that waited for it.
+func (b *books) blankOnArrival(ctx context.Context, c *bookedConversion) error {
+	blankConversion(&c.Conversion)
+	return blankRefunds(ctx, b.tx, &c.Conversion)
+}
+
+var deleteRequests = `DELETE FROM idempotency WHERE network = $1 AND hash IN (` + placeholders(2, lookUpChunk) + `)`
+
+// forgetRequests forgets idempotency keys of what was blanked: they have hashes of it. No index leads to them, since nothing
+// but an erasure asks so, and they are those of 30 days.
+func (e *eraser) forgetRequests(ctx context.Context) error {
+	for chunk := range slices.Chunk(e.requests, lookUpChunk) {
+		args := []any{e.network}
+		for i := range lookUpChunk {
+			args = append(args, chunk[min(i, len(chunk)-1)])
+		}
+		if _, err := e.tx.ExecContext(ctx, deleteRequests, args...); err != nil {
+			return fmt.Errorf("forgetting idempotency keys: %w", err)
+		}
+	}
+	return nil
 }
 
 // storedAnswer is a row with the answer to a report.
@@ -67,45 +168,4 @@ func rewrite[T any](ctx context.Context, tx *sql.Tx, table string, rows []stored
 		}
 	}
 	return nil
-}
-
-// quarantinePage is how many records in quarantine are read at a time.
-const quarantinePage = 100
-
-// quarantined takes the bytes of records in quarantine in which the visitor, or a session that was blanked, is named.
-func (e *eraser) quarantined(ctx context.Context, visitor tracker.VisitorID) error {
-	names := e.sessions
-	if !visitor.IsZero() {
-		names = append(names, visitor.String())
-	}
-	var origin string
-	var seq int64
-	for more := len(names) > 0; more; {
-		page, err := readQuarantine(ctx, e.tx, ` WHERE (origin, seq) > ($1, $2) AND length(raw) > 0 ORDER BY origin, seq LIMIT $3`,
-			origin, seq, quarantinePage)
-		if err != nil {
-			return err
-		}
-		for _, q := range page {
-			origin, seq = q.Origin, int64(q.Seq)
-			if !holds(q.Raw, names) {
-				continue
-			}
-			_, err := e.tx.ExecContext(ctx, `UPDATE quarantine SET raw = $3 WHERE origin = $1 AND seq = $2`, origin, seq, []byte{})
-			if err != nil {
-				return fmt.Errorf("emptying a record in quarantine: %w", err)
-			}
-		}
-		more = len(page) == quarantinePage
-	}
-	return nil
-}
-
-func holds(raw []byte, names []string) bool {
-	for _, name := range names {
-		if bytes.Contains(raw, []byte(name)) {
-			return true
-		}
-	}
-	return false
 }

@@ -23,7 +23,7 @@ func (l *Ledger) Export(
 ) error {
 	p, err := readPerson(ctx, l.db.Read, network, s)
 	if err != nil {
-		return fmt.Errorf("exporting: %w", err)
+		return fmt.Errorf("exporting: %w", l.told(err))
 	}
 	e := exporter{ledger: l, network: network, yield: yield, seen: map[string]bool{}}
 	if err := e.export(ctx, p); err != nil {
@@ -98,6 +98,11 @@ func (e *exporter) customer(ctx context.Context, c tracker.Customer) error {
 	}, func(t tracker.Transaction) error { return e.yield(KindTransaction, t) })
 	if err != nil {
 		return err
+	}
+	if c.SessionID != "" {
+		if err := e.conversions(ctx, tracker.ConversionFilter{SessionID: c.SessionID}); err != nil {
+			return err
+		}
 	}
 	return e.conversions(ctx, tracker.ConversionFilter{CustomerID: c.ID})
 }

@@ -117,11 +117,14 @@ func mayTakeOver(first *bookedConversion, n tracker.NewConversion) bool {
 	return !first.IsClosed && !reversed && first.Currency == n.Currency
 }
 
-// answerTo returns the answer to the report with that content, or nil if there was none.
+// answerTo returns the answer to the report with that content, or nil if there was none. With content that was erased, on
+// either side, there is nothing to compare: it is taken for the same, so that nothing counts twice.
 func answerTo(ctx context.Context, q queryer, id identity, hash string) ([]byte, error) {
 	answers, err := readAll(ctx, q, "an earlier report", scanText, `SELECT e.answer
 		FROM conversion c JOIN conversion_change e ON e.conversion_id = c.id
-		WHERE c.network = $1 AND c.external_id = $2 AND c.type = $3 AND c.source = $4 AND e.hash = $5`, id.args(hash)...)
+		WHERE c.network = $1 AND c.external_id = $2 AND c.type = $3 AND c.source = $4
+		AND (e.hash IN ($5, 'erased') OR $5 = 'erased' AND e.hash <> '')
+		ORDER BY e.hash = 'erased', c.repeat, e.n LIMIT 1`, id.args(hash)...)
 	if err != nil || len(answers) == 0 {
 		return nil, err
 	}
@@ -162,6 +165,13 @@ func (b *books) policy(ctx context.Context, n tracker.NewConversion, campaign in
 // takeOver gives the first conversion the content of a later report. What refunds have taken they keep. Who made it, and what
 // evidence decided, stays.
 func (b *books) takeOver(ctx context.Context, n tracker.NewConversion, hash string, c *bookedConversion) (reported, error) {
+	erased, err := b.tellsOfErased(ctx, n.Network, n.Evidence)
+	if err != nil {
+		return reported{}, err
+	}
+	if erased {
+		n.Coupon, n.Name, n.MetaData, hash = c.Coupon, "", nil, erasedHash
+	}
 	before := c.Conversion
 	c.change(b.now, tracker.Change{Kind: tracker.ChangeAmount, Note: "reported again with other content", Actor: n.Actor}, func() {
 		refunded := c.refunded()

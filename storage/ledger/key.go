@@ -37,12 +37,12 @@ const selectKeys = `SELECT id, network, name, scopes, rate, hash, created_at, la
 
 // Keys returns the network's keys, revoked ones as well, oldest first.
 func (l *Ledger) Keys(ctx context.Context, network string) ([]tracker.Key, error) {
-	return readAll(ctx, l.db.Read, "keys", scanKey, selectKeys+` WHERE network = $1 ORDER BY created_at, id`, network)
+	return read(ctx, l, "keys", scanKey, selectKeys+` WHERE network = $1 ORDER BY created_at, id`, network)
 }
 
 // KeyByID returns a key of any network, also a revoked one, or ErrNotFound.
 func (l *Ledger) KeyByID(ctx context.Context, id string) (tracker.Key, error) {
-	return only(readAll(ctx, l.db.Read, "a key", scanKey, selectKeys+` WHERE id = $1`, id))
+	return only(read(ctx, l, "a key", scanKey, selectKeys+` WHERE id = $1`, id))
 }
 
 // RevokeKey ends a key of the network and returns it. One that was revoked before keeps its time. ErrNotFound: the network
@@ -75,7 +75,7 @@ func (l *Ledger) KeyUsed(ctx context.Context, id string, at time.Time) error {
 	var stale bool
 	// Asking first keeps the many calls that have nothing to note from waiting for writers.
 	if err := l.db.Read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1`+due+`)`, id, before).Scan(&stale); err != nil {
-		return fmt.Errorf("reading a key's last use: %w", err)
+		return l.told(fmt.Errorf("reading a key's last use: %w", err))
 	}
 	if !stale {
 		return nil

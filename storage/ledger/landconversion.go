@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -14,7 +13,7 @@ func (a *applier) landConversions(ctx context.Context, records []Record) error {
 	for _, r := range records {
 		var isNew bool
 		refusal, err := a.try(ctx, a.refuses, func() (err error) {
-			isNew, err = a.bookConversion(ctx, *r.Conversion)
+			isNew, err = a.books.landConversion(ctx, *r.Conversion)
 			return err
 		})
 		switch {
@@ -29,26 +28,6 @@ func (a *applier) landConversions(ctx context.Context, records []Record) error {
 		}
 	}
 	return nil
-}
-
-// bookConversion books a conversion, and blanks it if its visitor was erased: whether it repeats an earlier one can only be
-// seen of the whole.
-func (a *applier) bookConversion(ctx context.Context, n tracker.NewConversion) (isNew bool, err error) {
-	if isNew, err = a.books.landConversion(ctx, n); err != nil || !isNew || !a.forgotten.visitors {
-		return isNew, err
-	}
-	var hashes []string
-	for _, token := range []*tracker.Token{n.Evidence.Token, n.Evidence.Cookie} {
-		if token != nil && !token.Visitor.IsZero() {
-			hashes = append(hashes, tracker.VisitorHash(n.Network, token.Visitor))
-		}
-	}
-	if erased, err := erasedVisitors.find(ctx, a.tx, n.Network, hashes); err != nil || len(erased) == 0 {
-		return isNew, err
-	}
-	e := eraser{ledger: a.ledger, tx: a.tx, network: n.Network}
-	return isNew, e.blankConversions(ctx, `external_id = $2 AND type = $3 AND source = $4 AND id = $5`,
-		n.ExternalID, string(n.Type), cmp.Or(n.Source, tracker.SourceAPI), n.ID)
 }
 
 // refuses reports whether err says that a conversion cannot be booked for its values, now and for ever.

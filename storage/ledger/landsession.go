@@ -58,6 +58,7 @@ func (a *applier) insert(ctx context.Context, records []Record) error {
 		return fmt.Errorf("inserting %d sessions: %w", rows.Len, err)
 	}
 	a.clicks.count(landed, first)
+	a.books.events.tellSessions(landed)
 	a.done.Sessions += len(landed)
 	a.done.Repeated += len(records) - len(landed)
 	return nil

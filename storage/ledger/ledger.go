@@ -2,6 +2,8 @@
 // decide what of an origin has been applied. Packages sqlite and postgres open one; everything else here is the same text
 // for both engines.
 //
+// A method whose error is tracker.ErrAway may succeed as soon as the database is well; any other error comes again.
+//
 // A method that fails has changed nothing, with one exception that no database can avoid: an error of the commit itself
 // leaves it unknown whether the change is there. Calling again is always right.
 package ledger
@@ -57,9 +59,16 @@ type Database struct {
 	// Clash reports whether the database ended a transaction because it and another stood in each other's way, so that the
 	// same one may pass when it is tried again. Nil: that does not happen.
 	Clash func(err error) bool
-	// Exclude waits until no other transaction that has written to the table is under way, and keeps others from writing to it
-	// until tx ends. Nil: whoever writes is alone.
+	// Away reports whether err is of the machine, of the server or of the connection to it, so that the same may pass later.
+	Away func(err error) bool
+	// Enter waits while another transaction has excluded others from the table. Nil: whoever writes is alone.
+	Enter func(ctx context.Context, tx *sql.Tx, table string) error
+	// Exclude waits until no other transaction that has entered the table is under way, and keeps others from entering it until
+	// tx ends. Nil: whoever writes is alone.
 	Exclude func(ctx context.Context, tx *sql.Tx, table string) error
+	// SkipLocked ends a SELECT whose rows are to be changed so that it passes over those which another transaction changes. Empty:
+	// whoever writes is alone.
+	SkipLocked string
 	// Purge takes out of the database's files what committed changes have left of the old rows. Nil: the engine does so itself.
 	Purge func(ctx context.Context) error
 	// Commit commits, and fails when it is not certain that the commit will last (protocol L4). Nil: tx.Commit.
@@ -75,7 +84,11 @@ type Ledger struct {
 	id    string
 	clock atomic.Pointer[func() time.Time]
 	terms atomic.Pointer[tracker.Terms]
-	tick  ticker
+
+	routes atomic.Pointer[[]tracker.Route]
+
+	closed atomic.Bool
+	tick   ticker
 }
 
 // New brings the schema of db up to date and returns the ledger in it. It takes db over: when New fails, db is closed.
@@ -146,13 +159,14 @@ func (l *Ledger) Warnings() []string { return l.db.Warnings }
 func (l *Ledger) Ping(ctx context.Context) error {
 	var one int
 	if err := l.db.Read.QueryRowContext(ctx, `SELECT one FROM meta`).Scan(&one); err != nil {
-		return fmt.Errorf("asking the ledger: %w", err)
+		return l.told(fmt.Errorf("asking the ledger: %w", err))
 	}
 	return nil
 }
 
 // Close closes the database. Calls under way may fail.
 func (l *Ledger) Close() error {
+	l.closed.Store(true)
 	var err error
 	if l.db.Read != l.db.Write {
 		err = l.db.Read.Close()
@@ -165,6 +179,10 @@ func (l *Ledger) Close() error {
 
 // write runs do in one transaction and commits it, or rolls back when do fails.
 func (l *Ledger) write(ctx context.Context, do func(tx *sql.Tx) error) error {
+	return l.told(l.tryWrite(ctx, do))
+}
+
+func (l *Ledger) tryWrite(ctx context.Context, do func(tx *sql.Tx) error) error {
 	conn, err := l.db.Write.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting to the ledger: %w", err)

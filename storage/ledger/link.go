@@ -50,6 +50,8 @@ type NewLink struct {
 	Organisation   string
 	TrainingStatus tracker.TrainingStatus // default: tracker.TrainingNotApplicable
 	IsBusiness     bool
+	Program        string // guid of the affiliate programme whose parameters the destination gets; empty: none
+	GroupID        int64  // the group that has them
 }
 
 // filled returns n with its defaults.
@@ -68,6 +70,7 @@ func (n NewLink) fields(affiliate, campaign int64) tracker.LinkFields {
 		DeepLinkHosts: n.DeepLinkHosts, Window: tracker.Seconds((n.Window + time.Second - 1) / time.Second), Enabled: true,
 		ContactName: n.ContactName, ContactEmail: n.ContactEmail, Organisation: n.Organisation,
 		TrainingStatus: cmp.Or(n.TrainingStatus, tracker.TrainingNotApplicable), IsBusiness: n.IsBusiness,
+		Program: n.Program, GroupID: n.GroupID,
 	}
 	if !n.ExpiresAt.IsZero() {
 		f.ExpiresAt = &n.ExpiresAt
@@ -140,7 +143,7 @@ func (l *Ledger) Links(ctx context.Context, network string) ([]Link, error) {
 		stored, err := scanLink(rows)
 		return stored.link(), err
 	}
-	return readAll(ctx, l.db.Read, "links", scan, query+` ORDER BY l.network, l.code_key`, args...)
+	return read(ctx, l, "links", scan, query+` ORDER BY l.network, l.code_key`, args...)
 }
 
 // LinkVersion returns the number of the links' state. It grows with every change of a link, an affiliate or a campaign, in

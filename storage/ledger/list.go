@@ -38,6 +38,14 @@ func readAll[T any](
 	return all, nil
 }
 
+// read is readAll outside of a transaction.
+func read[T any](
+	ctx context.Context, l *Ledger, what string, scan func(*sql.Rows) (T, error), query string, args ...any,
+) ([]T, error) {
+	all, err := readAll(ctx, l.db.Read, what, scan, query, args...)
+	return all, l.told(err)
+}
+
 // only returns the single row, or ErrNotFound.
 func only[T any](rows []T, err error) (T, error) {
 	var none T
@@ -54,10 +62,10 @@ func only[T any](rows []T, err error) (T, error) {
 func (l *Ledger) view(ctx context.Context, do func(tx *sql.Tx) error) error {
 	tx, err := l.db.Read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: l.db.Snapshot})
 	if err != nil {
-		return fmt.Errorf("beginning to read: %w", err)
+		return l.told(fmt.Errorf("beginning to read: %w", err))
 	}
 	defer tx.Rollback()
-	return do(tx)
+	return l.told(do(tx))
 }
 
 // selection is what follows FROM in the query of a list, with the values that it binds.

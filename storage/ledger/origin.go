@@ -38,7 +38,7 @@ func (l *Ledger) Origins(ctx context.Context) ([]Origin, error) {
 func (l *Ledger) origins(ctx context.Context, query string, args ...any) ([]Origin, error) {
 	rows, err := l.db.Read.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("reading origins: %w", err)
+		return nil, l.told(fmt.Errorf("reading origins: %w", err))
 	}
 	defer rows.Close()
 	var found []Origin

@@ -14,7 +14,7 @@ type Quarantined struct {
 	From, Seq uint64 // the numbers that it stands for; From differs from Seq only when Lost
 	Lost      bool
 	Reason    string // what was wrong, in the database's or the decoder's words
-	Raw       []byte // the record as it came; empty once its visitor was erased, or it is older than a retention
+	Raw       []byte // the record as it came; empty once its person was erased, or it is older than a retention
 	CreatedAt time.Time
 }
 
@@ -39,6 +39,9 @@ func (a *applier) quarantine(r Record, reason string) {
 
 // writeQuarantine writes what did not land.
 func (a *applier) writeQuarantine(ctx context.Context) error {
+	if err := a.emptyErased(ctx); err != nil {
+		return err
+	}
 	for _, r := range a.refused {
 		raw := r.Raw
 		if raw == nil {

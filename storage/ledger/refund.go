@@ -70,7 +70,7 @@ func (b *books) refundAnswered(ctx context.Context, n tracker.NewRefund, hash st
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("looking for an earlier refund: %w", err)
-	case known != hash:
+	case !sameContent(known, hash):
 		return nil, tracker.ErrConflict
 	}
 	return answer, nil

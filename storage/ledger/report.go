@@ -75,7 +75,7 @@ func (r *tally) check() error {
 	case dayOf(q.To) < dayOf(q.From):
 		wrong.Add("to", "is before from")
 	case dayOf(q.To)-dayOf(q.From) >= reportDays:
-		wrong.Add("to", fmt.Sprintf("is more than %d days after from", reportDays))
+		wrong.Add("to", fmt.Sprintf("is more than %d days after from", reportDays-1))
 	}
 	known := []tracker.ReportBy{
 		tracker.ByDay, tracker.ByAffiliate, tracker.ByCampaign, tracker.ByLink, tracker.BySub1, tracker.ByCurrency,

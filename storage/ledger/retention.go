@@ -75,6 +75,9 @@ func (l *Ledger) forgetClass(ctx context.Context, class fieldClass, before int64
 	for more := true; more; {
 		var n int64
 		err := l.write(ctx, func(tx *sql.Tx) (err error) {
+			if err := l.whileNobodyErases(ctx, tx); err != nil { // which changes the same rows, in another order
+				return err
+			}
 			n, more, err = forgetSome(ctx, tx, class, before)
 			return err
 		})
@@ -127,6 +130,9 @@ func forgetSome(ctx context.Context, tx *sql.Tx, class fieldClass, before int64)
 // forgetRaw takes the bytes of what has been in quarantine since before that time.
 func (l *Ledger) forgetRaw(ctx context.Context, before int64) (rows int64, err error) {
 	err = l.write(ctx, func(tx *sql.Tx) error {
+		if err := l.whileNobodyErases(ctx, tx); err != nil {
+			return err
+		}
 		done, err := tx.ExecContext(ctx, `UPDATE quarantine SET raw = $1 WHERE created_at < $2 AND length(raw) > 0`,
 			[]byte{}, before)
 		if err != nil {
@@ -143,8 +149,8 @@ func (l *Ledger) forgetRaw(ctx context.Context, before int64) (rows int64, err e
 
 // forgotten is what must not land any more.
 type forgotten struct {
-	visitors bool             // somebody has been erased
-	before   map[string]int64 // by class of field: what is older has been blanked
+	people bool             // somebody has been erased
+	before map[string]int64 // by class of field: what is older has been blanked
 }
 
 // readForgotten asks for both in one query: it is asked with each batch.
@@ -163,7 +169,7 @@ func readForgotten(ctx context.Context, tx *sql.Tx) (forgotten, error) {
 			return forgotten{}, fmt.Errorf("reading what was forgotten: %w", err)
 		}
 		if field == "" {
-			f.visitors = true
+			f.people = true
 		} else {
 			f.before[field] = time
 		}
@@ -184,7 +190,7 @@ func (a *applier) blank(ctx context.Context, records []Record) error {
 			}
 		}
 	}
-	if !a.forgotten.visitors {
+	if !a.forgotten.people {
 		return nil
 	}
 	return a.blankErased(ctx, records)

@@ -84,7 +84,7 @@ const sessionPage = 500
 
 const selectSessions = `SELECT s.id, s.network, s.link_id, s.code, a.name, s.class, s.time, s.visitor_id, s.ip, s.user_agent,
 	s.browser, s.os, s.device, s.host, s.route, s.query, s.referrer, s.param, s.sub_ids, s.click_ids, s.origin, s.seq,
-	s.reconstructed, s.no_share
+	s.reconstructed, s.no_share, s.query_params, s.quote_share_id
 	FROM session s JOIN link l ON l.id = s.link_id JOIN affiliate a ON a.id = l.affiliate_id`
 
 const newestFirst = ` ORDER BY s.time DESC, s.id DESC LIMIT `
@@ -127,7 +127,7 @@ func (l *Ledger) sessionsAfter(ctx context.Context, network string, last *Sessio
 }
 
 func (l *Ledger) readSessions(ctx context.Context, where string, args []any) ([]Session, error) {
-	return readAll(ctx, l.db.Read, "sessions", scanSession, selectSessions+where, args...)
+	return read(ctx, l, "sessions", scanSession, selectSessions+where, args...)
 }
 
 func scanSession(rows *sql.Rows) (Session, error) {
@@ -136,7 +136,7 @@ func scanSession(rows *sql.Rows) (Session, error) {
 	var ms int64
 	err := rows.Scan(&id, &s.Network, &s.LinkID, &s.Code, &s.Affiliate, &s.Class, &ms, &visitor, &s.IP, &s.UserAgent,
 		&s.Browser, &s.OS, &s.Device, &s.Host, &s.Route, &s.Query, &s.Referrer, &s.Param, &subIDs, &clickIDs, &s.Origin, &s.Seq,
-		&s.Reconstructed, &s.NoShare)
+		&s.Reconstructed, &s.NoShare, &s.QueryParams, &s.QuoteShareID)
 	if err != nil {
 		return Session{}, err
 	}

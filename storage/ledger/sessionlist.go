@@ -120,7 +120,7 @@ func (q *sessionSearch) findLinks(ctx context.Context) error {
 	andIf(s, `id = ?`, f.LinkID)
 	andIf(s, `code_key = ?`, tracker.CodeKey(f.Code))
 	andIf(s, `affiliate_id = ?`, f.AffiliateID)
-	ids, err := readAll(ctx, q.ledger.db.Read, "links", func(rows *sql.Rows) (id int64, err error) {
+	ids, err := read(ctx, q.ledger, "links", func(rows *sql.Rows) (id int64, err error) {
 		err = rows.Scan(&id)
 		return id, err
 	}, `SELECT id FROM link`+s.text, s.args...)

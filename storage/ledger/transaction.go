@@ -37,8 +37,13 @@ func (b *books) addTransaction(ctx context.Context, n tracker.NewTransaction) (a
 	t := tracker.Transaction{
 		ID: tracker.NewSessionID(b.now).String(), Network: n.Network, TransactionFields: n.TransactionFields, CreatedAt: b.now,
 	}
-	if t.CustomerID, err = b.customerID(ctx, n.Network, n.CustomerExternalID, n.CustomerBrand); err != nil {
+	var erased bool
+	if t.CustomerID, erased, err = b.customerID(ctx, n.Network, n.CustomerExternalID, n.CustomerBrand); err != nil {
 		return nil, false, err
+	}
+	if erased {
+		hash = erasedHash
+		blankTransaction(&t)
 	}
 	if t.Time.IsZero() {
 		t.Time = b.now
@@ -50,6 +55,7 @@ func (b *books) addTransaction(ctx context.Context, n tracker.NewTransaction) (a
 	if err := b.insertTransaction(ctx, &t, hash, answer); err != nil {
 		return nil, false, err
 	}
+	b.events.tellTransaction(&t)
 	return answer, false, b.addToSum(ctx, &t)
 }
 
@@ -63,49 +69,56 @@ func (b *books) knownTransaction(ctx context.Context, n *tracker.NewTransaction,
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("looking for an earlier report: %w", err)
-	case known != hash:
+	case !sameContent(known, hash):
 		return nil, tracker.ErrConflict
 	}
 	return answer, nil
 }
 
-// customerID returns the books' id of the customer whom the merchant knows by that id, also of one who was erased.
-func (b *books) customerID(ctx context.Context, network, externalID, brand string) (id string, err error) {
-	err = b.tx.QueryRowContext(ctx, `SELECT id FROM customer WHERE network = $1 AND external_id IN ($2, $3) AND brand = $4`,
-		network, externalID, b.ledger.pseudonym(network, externalID, brand), brand).Scan(&id)
+// customerID returns the books' id of the customer whom the merchant knows by that id, and whether they were erased.
+func (b *books) customerID(ctx context.Context, network, externalID, brand string) (id string, erased bool, err error) {
+	pseudonym, known := b.ledger.pseudonym(network, externalID, brand), ""
+	err = b.tx.QueryRowContext(ctx, `SELECT id, external_id FROM customer
+		WHERE network = $1 AND external_id IN ($2, $3) AND brand = $4`, network, externalID, pseudonym, brand).Scan(&id, &known)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return "", fmt.Errorf("customer: %w", err)
+		return "", false, fmt.Errorf("customer: %w", err)
 	}
-	return id, nil
+	return id, known == pseudonym, nil
 }
 
 // insertTransaction writes a new transaction. errClash: another database transaction was first.
 func (b *books) insertTransaction(ctx context.Context, t *tracker.Transaction, hash string, answer []byte) error {
 	done, err := b.tx.ExecContext(ctx, `INSERT INTO customer_transaction (id, network, customer_id, external_id, hash, answer, type,
 		time, currency, deposit, gross_revenue, wagered, rev_share_commission, cpa_commission, fixed_commission, product,
-		category, label, note, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		category, label, note, created_at, country, country_code)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 		ON CONFLICT (network, external_id) DO NOTHING`,
 		t.ID, t.Network, t.CustomerID, t.ExternalID, hash, string(answer), t.Type,
 		millis(t.Time), t.Currency, t.Deposit, t.GrossRevenue, t.Wagered, t.RevShareCommission, t.CPACommission, t.FixedCommission,
-		t.Product, t.Category, t.Label, t.Note, millis(t.CreatedAt))
+		t.Product, t.Category, t.Label, t.Note, millis(t.CreatedAt), t.Country, t.CountryCode)
 	return inserted(done, err)
 }
 
-// addToSum moves the customer's sums. The first deposit is the earliest by its own time, not by that of the report.
+// addToSum moves the customer's sums. The first deposit, and the first CPA commission, is the earliest by its own time, not by
+// that of the report.
 func (b *books) addToSum(ctx context.Context, t *tracker.Transaction) error {
-	var firstAt, firstDeposit int64
+	var firstAt, firstDeposit, firstCPAAt int64
 	if t.Deposit > 0 {
 		firstAt, firstDeposit = millis(t.Time), t.Deposit
 	}
+	if t.CPACommission > 0 {
+		firstCPAAt = millis(t.Time)
+	}
 	const earlier = `CASE WHEN excluded.first_deposit_at > 0 AND
 		(customer_sum.first_deposit_at = 0 OR excluded.first_deposit_at < customer_sum.first_deposit_at) THEN `
+	const earlierCPA = `CASE WHEN excluded.first_cpa_at > 0 AND
+		(customer_sum.first_cpa_at = 0 OR excluded.first_cpa_at < customer_sum.first_cpa_at) THEN `
 	_, err := b.tx.ExecContext(ctx, `INSERT INTO customer_sum (customer_id, currency, transactions, deposits, first_deposit_at,
-		first_deposit, gross_revenue, wagered, rev_share_commission, cpa_commission, fixed_commission)
-		VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10)
+		first_deposit, gross_revenue, wagered, rev_share_commission, cpa_commission, fixed_commission, first_cpa_at)
+		VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (customer_id, currency) DO UPDATE SET
 		transactions = customer_sum.transactions + 1,
 		deposits = customer_sum.deposits + excluded.deposits,
@@ -115,9 +128,10 @@ func (b *books) addToSum(ctx context.Context, t *tracker.Transaction) error {
 		wagered = customer_sum.wagered + excluded.wagered,
 		rev_share_commission = customer_sum.rev_share_commission + excluded.rev_share_commission,
 		cpa_commission = customer_sum.cpa_commission + excluded.cpa_commission,
-		fixed_commission = customer_sum.fixed_commission + excluded.fixed_commission`,
+		fixed_commission = customer_sum.fixed_commission + excluded.fixed_commission,
+		first_cpa_at = `+earlierCPA+`excluded.first_cpa_at ELSE customer_sum.first_cpa_at END`,
 		t.CustomerID, t.Currency, t.Deposit, firstAt, firstDeposit,
-		t.GrossRevenue, t.Wagered, t.RevShareCommission, t.CPACommission, t.FixedCommission)
+		t.GrossRevenue, t.Wagered, t.RevShareCommission, t.CPACommission, t.FixedCommission, firstCPAAt)
 	if err != nil {
 		return fmt.Errorf("moving the customer's sums: %w", err)
 	}
@@ -126,13 +140,13 @@ func (b *books) addToSum(ctx context.Context, t *tracker.Transaction) error {
 
 const selectTransactions = `SELECT t.id, t.network, t.customer_id, t.external_id, t.type, t.time, t.currency, t.deposit,
 	t.gross_revenue, t.wagered, t.rev_share_commission, t.cpa_commission, t.fixed_commission, t.product, t.category, t.label,
-	t.note, t.created_at FROM customer_transaction t`
+	t.note, t.created_at, t.country, t.country_code FROM customer_transaction t`
 
 func scanTransaction(rows *sql.Rows) (t tracker.Transaction, err error) {
 	var at, created int64
 	err = rows.Scan(&t.ID, &t.Network, &t.CustomerID, &t.ExternalID, &t.Type, &at, &t.Currency, &t.Deposit,
 		&t.GrossRevenue, &t.Wagered, &t.RevShareCommission, &t.CPACommission, &t.FixedCommission, &t.Product, &t.Category, &t.Label,
-		&t.Note, &created)
+		&t.Note, &created, &t.Country, &t.CountryCode)
 	t.Time, t.CreatedAt = fromMillis(at), fromMillis(created)
 	return t, err
 }
@@ -142,7 +156,7 @@ func (l *Ledger) Transaction(ctx context.Context, network, id string) (tracker.T
 	if _, err := tracker.ParseSessionID(id); err != nil {
 		return tracker.Transaction{}, fmt.Errorf("reading a transaction: %w", ErrNotFound)
 	}
-	t, err := only(readAll(ctx, l.db.Read, "a transaction", scanTransaction,
+	t, err := only(read(ctx, l, "a transaction", scanTransaction,
 		selectTransactions+` WHERE t.network = $1 AND t.id = $2`, network, id))
 	if err != nil {
 		return tracker.Transaction{}, fmt.Errorf("reading a transaction: %w", err)
@@ -164,7 +178,7 @@ func (l *Ledger) Transactions(
 	if err := s.newest("t.created_at", "t.id", p); err != nil {
 		return nil, "", err
 	}
-	rows, err := readAll(ctx, l.db.Read, "transactions", scanTransaction, selectTransactions+s.text, s.args...)
+	rows, err := read(ctx, l, "transactions", scanTransaction, selectTransactions+s.text, s.args...)
 	if err != nil {
 		return nil, "", err
 	}

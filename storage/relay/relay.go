@@ -12,7 +12,7 @@
 //	affiliate:{<origin>}:parked     set: the <ms> of the parked streams
 //	affiliate:{<origin>}:parked:<ms> stream: what stood here before an edge with an older disk began again
 //	affiliate:links                 hash: ledger_id, version, table (the links for edges without a ledger)
-//	affiliate:erased                set: hashes of visitors who were erased (for edges without a ledger)
+//	affiliate:erased                set: hashes of who was erased (for edges without a ledger)
 //
 // The keys of one origin share a hash tag, so that scripts work on a Redis Cluster.
 //

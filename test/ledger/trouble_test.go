@@ -122,6 +122,9 @@ func TestPostgresTroubleIsNoPoison(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), c.state) {
 					t.Fatalf("the call ended with %v, want %s", err, c.state)
 				}
+				if errors.Is(err, tracker.ErrAway) != (c.state != "") { // a caller's own end says nothing of the books
+					t.Errorf("%v: away %v", err, c.state == "")
+				}
 			case <-time.After(patience):
 				t.Fatal("the call does not end")
 			}

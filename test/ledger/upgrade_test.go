@@ -13,13 +13,27 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/test/servers"
 )
 
+// schema is the folder of the schema's files.
+const schema = "../../storage/ledger/migrations"
+
 func TestPostgresUpgrade(t *testing.T) {
-	dsn := servers.SharedPostgres(t).Database(t)
+	dsn, raw := rawPostgres(t)
+	ledgertest.Upgrade(t, raw, "postgres", schema, func(t testing.TB) *ledger.Ledger { return open(t, dsn) })
+}
+
+func TestPostgresUpgradeSums(t *testing.T) {
+	dsn, raw := rawPostgres(t)
+	ledgertest.UpgradeSums(t, raw, "postgres", schema, func(t testing.TB) *ledger.Ledger { return open(t, dsn) })
+}
+
+// rawPostgres opens an empty database and returns its address.
+func rawPostgres(t *testing.T) (dsn string, raw *sql.DB) {
+	t.Helper()
+	dsn = servers.SharedPostgres(t).Database(t)
 	raw, err := sql.Open("pgx", dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { raw.Close() })
-	const schema = "../../storage/ledger/migrations"
-	ledgertest.Upgrade(t, raw, "postgres", schema, func(t testing.TB) *ledger.Ledger { return open(t, dsn) })
+	return dsn, raw
 }

@@ -70,7 +70,7 @@ func testSync(t *testing.T, db Database) {
 	id := links(t, l, "")[0].ID
 
 	a.Code, a.Affiliate, a.Destination, a.DeepLinkHosts, a.Window = "A", "Bob", "/b", nil, 0
-	takeOver(t, l, []ledger.NewLink{a})
+	takeOver(t, l, []ledger.NewLink{a}, `link a goes from affiliate "Ann" to "Bob"`)
 	wantLinks(t, l, "A config", "b config -")
 	link := links(t, l, "")[0]
 	if link.ID != id || link.Affiliate != "Bob" || link.Destination != "/b" || link.DeepLinkHosts != nil || link.Window != 0 {

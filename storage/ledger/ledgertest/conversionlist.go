@@ -38,16 +38,20 @@ func testConversionList(t *testing.T, db Database) {
 	}
 }
 
-// testLongConversionList has so many conversions that lists are read another way.
+// testLongConversionList has so many conversions that lists are read in other ways, on deep pages and where hardly any matches too.
 func testLongConversionList(t *testing.T, db Database) {
 	s := newShop(t, db)
 	random := rand.New(rand.NewPCG(5, 6))
 	tokens := []*tracker.Token{s.token(s.click("ann")), s.token(s.click("bob"))}
 	origin := newOrigin()
-	for seq := uint64(1); seq <= 5000; {
+	const sale, dear = 1000, 2500 // the oldest so many cost at least as much as the others cost at most
+	for seq := uint64(1); seq <= 8000; {
 		var records []ledger.Record
 		for range 1000 {
-			n := s.sale(fmt.Sprintf("order-%d", seq), random.Int64N(1000))
+			n := s.sale(fmt.Sprintf("order-%d", seq), random.Int64N(sale))
+			if seq <= dear {
+				n.Amount += sale
+			}
 			n.Status = []tracker.ConversionStatus{tracker.StatusPending, tracker.StatusApproved}[random.IntN(2)]
 			n.Evidence.Token = tokens[random.IntN(8)/7]
 			n.OccurredAt = s.clock().Add(-time.Duration(random.IntN(1000)) * time.Second)
@@ -57,7 +61,16 @@ func testLongConversionList(t *testing.T, db Database) {
 		s.pass(time.Second)
 		apply(t, s.Ledger, origin, records)
 	}
-	s.wantFiltered(s.list(tracker.ConversionFilter{}, 500), 45, 500)
+	all := s.list(tracker.ConversionFilter{}, 500)
+	s.wantFiltered(all, 30, 500)
+	low, middle := int64(sale), all[len(all)-4500]
+	for _, f := range []tracker.ConversionFilter{
+		{MinAmount: &low}, {MinAmount: &low, Type: middle.Type}, {MinAmount: &low, MaxOccurred: middle.CreatedAt},
+		{AffiliateID: all[0].AffiliateID, Status: tracker.StatusApproved, MaxOccurred: middle.OccurredAt},
+		{MinAmount: &low, MinCreated: middle.CreatedAt}, {MinAmount: &low, Status: tracker.StatusDuplicated},
+	} {
+		s.wantList(all, f, 499)
+	}
 }
 
 // wantFiltered compares so many lists, in pages of up to that size, with what the filters say of all conversions one by one,
@@ -71,21 +84,28 @@ func (s *shop) wantFiltered(all []tracker.Conversion, lists, size int) (matched 
 			one := conversionFilters[(i/3+random.IntN(2)*random.IntN(len(conversionFilters)))%len(conversionFilters)]
 			one(&f, all[random.IntN(len(all))])
 		}
-		var want, got []string
-		for _, c := range all {
-			if matches(f, c) {
-				want = append(want, c.ID)
-			}
-		}
-		for _, c := range s.list(f, 1+size/2+random.IntN(size/2)) {
-			got = append(got, c.ID)
-		}
-		if !slices.Equal(got, want) {
-			s.Errorf("%+v lists %d, want %d", f, len(got), len(want))
-		}
-		matched += len(want)
+		matched += s.wantList(all, f, 1+size/2+random.IntN(size/2))
 	}
 	return matched
+}
+
+// wantList compares a list, in pages of that size, with what the filter says of all conversions one by one, and returns how many
+// matched.
+func (s *shop) wantList(all []tracker.Conversion, f tracker.ConversionFilter, size int) int {
+	s.Helper()
+	var want, got []string
+	for _, c := range all {
+		if matches(f, c) {
+			want = append(want, c.ID)
+		}
+	}
+	for _, c := range s.list(f, size) {
+		got = append(got, c.ID)
+	}
+	if !slices.Equal(got, want) {
+		s.Errorf("%+v lists %d, want %d", f, len(got), len(want))
+	}
+	return len(want)
 }
 
 func newestConversion(a, b tracker.Conversion) int {

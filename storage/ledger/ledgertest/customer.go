@@ -317,10 +317,11 @@ func testTransactions(t *testing.T, db Database) {
 	if found := must(s.Transaction(t.Context(), s.network, added.ID))(s); !reflect.DeepEqual(found, added) {
 		t.Errorf("read it is\n%+v, answered\n%+v", found, added)
 	}
-	first := day(-2)
+	first, commission := day(-2), day(0)
 	want := []tracker.CustomerSum{
 		{Currency: "EUR", Transactions: 5, Deposits: 12000, FirstDepositAt: &first, FirstDeposit: 3000},
-		{Currency: "USD", Transactions: 2, GrossRevenue: 2, Wagered: 4, RevShareCommission: 6, CPACommission: 8, FixedCommission: -10},
+		{Currency: "USD", Transactions: 2, GrossRevenue: 2, Wagered: 4, RevShareCommission: 6, CPACommission: 8, FixedCommission: -10,
+			FirstCPAAt: &commission},
 	}
 	if got := must(s.Customer(t.Context(), s.network, c.ID))(s).Sums; !reflect.DeepEqual(got, want) {
 		t.Errorf("the sums are\n%+v, want\n%+v", got, want)

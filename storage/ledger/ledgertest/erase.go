@@ -22,9 +22,16 @@ var eraseTests = []test{
 	{"a customer with everything that is theirs", testEraseCustomer},
 	{"what is on its way lands blank", testEraseOnTheWay},
 	{"while hubs apply", testEraseWhileApplying},
+	{"while others book", testEraseWhileBooking},
 	{"money stays and repeats are known", testErasedRepeats},
+	{"what was taken back before is gone as well", testErasedAnswers},
+	{"what earned nobody anything", testErasedUnearned},
+	{"notes, coupons and sub-ids", testErasedNotes},
+	{"content that was erased is a repeat", testErasedContent},
+	{"what is reported later lands blank", testErasedReports},
+	{"records in quarantine", testErasedQuarantine},
 	{"nobody, two, and somebody unknown", testEraseNobody},
-	{"others learn of it", testErasedVisitors},
+	{"others learn of it", testErasedPeople},
 	{"an export is complete", testExport},
 }
 
@@ -37,6 +44,7 @@ type planted struct {
 
 	customer tracker.NewCustomer
 	sale     tracker.NewConversion
+	notes    tracker.NewConversion // whose answer has a note; of testErasedNotes alone
 }
 
 // plant has a person click three times, buy twice, become a customer and move money.
@@ -62,6 +70,7 @@ func (s *shop) plant(name string) *planted {
 	refused.Raw = refused.Session.AppendRecord(nil)
 	apply(s.T, s.Ledger, origin, []ledger.Record{refused})
 	p.texts = append(p.texts, name+"-ip", name+"-agent", name+"-query", name+"-referrer", name+"-browser", name+"-sub", name+"-gclid")
+	p.texts = append(p.texts, name+"-own")
 
 	p.sale = s.sale(name+" order", 1000)
 	p.sale.Name, p.sale.MetaData = text("lead"), json.RawMessage(`{"phone":"`+text("phone")+`"}`)
@@ -88,7 +97,8 @@ func (p *planted) dress(session *ledger.Session, click tracker.Touch, network st
 	session.ID, session.Network, session.Time, session.Visitor = click.Session, network, click.Time, p.visitor
 	session.IP, session.UserAgent, session.Query, session.Referrer = p.name+"-ip", p.name+"-agent", p.name+"-query", p.name+"-referrer"
 	session.Browser, session.OS, session.Device = p.name+"-browser", p.name+"-browser", p.name+"-browser"
-	session.SubIDs, session.ClickIDs = map[string]string{"sub2": p.name + "-sub"}, map[string]string{"gclid": p.name + "-gclid"}
+	session.SubIDs = map[string]string{"sub1": p.name + "-own", "sub2": p.name + "-sub"}
+	session.ClickIDs = map[string]string{"gclid": p.name + "-gclid"}
 }
 
 // moneyOf is a transaction of the person's.
@@ -125,7 +135,7 @@ func (s *shop) everything() string {
 			all = append(all, q, string(q.Raw))
 		}
 	}
-	text, err := json.Marshal(append(all, customers, transactions))
+	text, err := json.Marshal(append(all, customers, transactions, s.reportBy(tracker.BySub1)))
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// testErasedVisitors asks who was erased, as nodes do that keep copies of what the ledger has.
-func testErasedVisitors(t *testing.T, db Database) {
+// testErasedPeople asks who was erased, as nodes do that keep copies of what the ledger has.
+func testErasedPeople(t *testing.T, db Database) {
 	l := open(t, db)
 	erase := func(network string, visitor tracker.VisitorID) string {
 		t.Helper()
@@ -24,7 +24,7 @@ func testErasedVisitors(t *testing.T, db Database) {
 		}
 		return tracker.VisitorHash(network, visitor)
 	}
-	if list, err := l.ErasedVisitors(t.Context()); err != nil || len(list) != 0 {
+	if list, err := l.Erased(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("before anybody is erased %q are, %v", list, err)
 	}
 	same := tracker.NewVisitorID()
@@ -32,7 +32,18 @@ func testErasedVisitors(t *testing.T, db Database) {
 	if _, err := l.Erase(t.Context(), "default", tracker.Subject{Visitor: same}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := l.ErasedVisitors(t.Context())
+	if _, _, err := l.CreateCustomer(t.Context(), tracker.NewCustomer{Network: "default", ExternalID: "42", Brand: "shoes"}); err != nil {
+		t.Fatal(err)
+	}
+	customer, err := l.CustomerByExternalID(t.Context(), "default", "42", "shoes")
+	if err == nil {
+		_, err = l.Erase(t.Context(), "default", tracker.Subject{CustomerID: customer.ID})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, tracker.CustomerHash(l.ID(), "default", "42", "shoes"))
+	got, err := l.Erased(t.Context())
 	slices.Sort(got)
 	slices.Sort(want)
 	if err != nil || !slices.Equal(got, want) {

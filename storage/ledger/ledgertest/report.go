@@ -276,7 +276,7 @@ func testReportInvalid(t *testing.T, db Database) {
 		"from: is required":                      {To: day(0)},
 		"to: is required":                        {From: day(0)},
 		"to: is before from":                     {From: day(1), To: day(0)},
-		"to: is more than 400 days after from":   {From: day(0), To: day(400)},
+		"to: is more than 399 days after from":   {From: day(0), To: day(400)},
 		"by[1]: is there already":                {From: day(0), To: day(0), By: []tracker.ReportBy{tracker.ByDay, tracker.ByDay}},
 		"by[0]: is not one of day, affiliate, …": {From: day(0), To: day(0), By: []tracker.ReportBy{"weather"}},
 		"by: has more than 3 dimensions besides the currency": {From: day(0), To: day(0), By: []tracker.ReportBy{

@@ -24,12 +24,13 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		tests []test
 	}{
 		{"apply", applyTests}, {"poison", poisonTests}, {"hubs", hubTests}, {"mark", markTests}, {"link", linkTests},
-		{"config", configTests}, {"session", sessionTests},
+		{"config", configTests}, {"session", sessionTests}, {"add session", addSessionTests},
 		{"affiliate", affiliateTests}, {"campaign", campaignTests}, {"catalog link", catalogLinkTests},
 		{"link change", linkChangeTests}, {"key", keyTests}, {"import", importTests}, {"in use", inUseTests},
 		{"conversion", conversionTests}, {"evidence", evidenceTests}, {"conversion status", statusTests},
 		{"conversion list", conversionListTests}, {"conversion model", modelTests}, {"conversion chaos", chaosTests},
-		{"customer", customerTests}, {"report", reportTests}, {"erase", eraseTests}, {"retention", retentionTests},
+		{"customer", customerTests}, {"program tokens", programTokensTests}, {"transaction list", transactionListTests}, {"report", reportTests}, {"erase", eraseTests}, {"retention", retentionTests},
+		{"delivery", deliveryTests}, {"alias", aliasTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, test := range group.tests {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -87,16 +88,19 @@ func open(ctx context.Context, db *sql.DB) (*ledger.Ledger, error) {
 	}
 	return ledger.New(ctx, ledger.Database{
 		Write: db, Read: db,
-		Snapshot:  sql.LevelRepeatableRead,
-		Dialect:   goose.DialectPostgres,
-		Migration: []goose.ProviderOption{goose.WithSessionLocker(locker)},
-		Insert:    insert,
-		Values:    values,
-		Refused:   refused,
-		Clash:     clash,
-		Exclude:   exclude,
-		Commit:    commit,
-		Warnings:  warnings,
+		Snapshot:   sql.LevelRepeatableRead,
+		Dialect:    goose.DialectPostgres,
+		Migration:  []goose.ProviderOption{goose.WithSessionLocker(locker)},
+		Insert:     insert,
+		Values:     values,
+		Refused:    refused,
+		Clash:      clash,
+		Away:       away,
+		Enter:      enter,
+		Exclude:    exclude,
+		SkipLocked: " FOR UPDATE OF d SKIP LOCKED",
+		Commit:     commit,
+		Warnings:   warnings,
 	})
 }
 
@@ -145,4 +149,18 @@ func refused(err error) bool {
 func clash(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
+}
+
+// away reports whether PostgreSQL could not be reached, or cannot do it now: SQLSTATE class 08 (connection), 40 (rolled back for
+// another's sake), 53 (resources: a full disk, no memory, no connection left), 57 (a server that starts, stops or recovers), 58
+// (the system under it); a standby; a lock that was not to be had; a transaction that took too long.
+func away(err error) bool {
+	var e *pgconn.PgError
+	var connecting *pgconn.ConnectError
+	if errors.As(err, &connecting) || pgconn.SafeToRetry(err) || errors.Is(err, ErrUncertain) {
+		return true
+	}
+	return errors.As(err, &e) && len(e.Code) == 5 &&
+		(slices.Contains([]string{"08", "40", "53", "57", "58"}, e.Code[:2]) ||
+			slices.Contains([]string{"25006", "25P03", "25P04", "55P03"}, e.Code))
 }

@@ -49,6 +49,7 @@ func Open(ctx context.Context, path string) (*ledger.Ledger, error) {
 		Purge:   func(ctx context.Context) error { return purge(ctx, write) },
 		Refused: refused,
 		Busy:    busy,
+		Away:    away,
 		Hint:    hint,
 
 		Warnings: libcWarning(),
@@ -120,6 +121,14 @@ func refused(err error) bool {
 
 // busy reports whether another connection has the lock that was asked for.
 func busy(err error) bool { return code(err) == lib.SQLITE_BUSY }
+
+// away reports whether what failed is the file, the disk, the memory or another's lock, and not what was asked for.
+func away(err error) bool {
+	return slices.Contains([]int{
+		lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_PROTOCOL, lib.SQLITE_NOMEM, lib.SQLITE_READONLY, lib.SQLITE_PERM,
+		lib.SQLITE_IOERR, lib.SQLITE_FULL, lib.SQLITE_CANTOPEN,
+	}, code(err))
+}
 
 // code returns SQLite's primary result code, or 0 for an error that is not SQLite's.
 func code(err error) int {

@@ -145,38 +145,48 @@ func pragma(t *testing.T, dsn, name string) (value string) {
 	return value
 }
 
-// What SQLite refuses for its values is poison; a full, busy or damaged database is not.
-func TestRefused(t *testing.T) {
-	db, err := sql.Open("sqlite", writerDSN(filepath.Join(t.TempDir(), "x.db")))
+// What SQLite refuses for its values is poison; a full, busy or damaged database is away for a while; a mistake of ours is neither.
+func TestRefusedAndAway(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	db, err := sql.Open("sqlite", writerDSN(path))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	for _, c := range []struct {
-		query   string
-		refused bool
-	}{
-		{`CREATE TABLE t (id integer PRIMARY KEY, v text NOT NULL CHECK (v <> ''))`, false},
-		{`INSERT INTO t VALUES (1, 'x')`, false},
-		{`INSERT INTO t VALUES (1, 'x')`, true},
-		{`INSERT INTO t VALUES (2, '')`, true},
-		{`INSERT INTO t VALUES (3, NULL)`, true},
-		{`INSERT INTO t VALUES ('four', 'x')`, true},
-		{`INSERT INTO t VALUES (5, zeroblob(2000000000))`, true},
-		{`INSERT INTO nowhere VALUES (1)`, false},
-		{`PRAGMA max_page_count = 4`, false},
-		{`INSERT INTO t VALUES (6, hex(zeroblob(100000)))`, false}, // SQLITE_FULL
-		{`PRAGMA query_only = ON`, false},
-		{`INSERT INTO t VALUES (7, 'x')`, false}, // SQLITE_READONLY
+	const fine, poison, passes, bug = "fine", "poison", "passes", "bug"
+	for _, c := range []struct{ query, want string }{
+		{`CREATE TABLE t (id integer PRIMARY KEY, v text NOT NULL CHECK (v <> ''))`, fine},
+		{`INSERT INTO t VALUES (1, 'x')`, fine},
+		{`INSERT INTO t VALUES (1, 'x')`, poison},
+		{`INSERT INTO t VALUES (2, '')`, poison},
+		{`INSERT INTO t VALUES (3, NULL)`, poison},
+		{`INSERT INTO t VALUES ('four', 'x')`, poison},
+		{`INSERT INTO t VALUES (5, zeroblob(2000000000))`, poison},
+		{`INSERT INTO nowhere VALUES (1)`, bug},
+		{`PRAGMA max_page_count = 4`, fine},
+		{`INSERT INTO t VALUES (6, hex(zeroblob(100000)))`, passes}, // SQLITE_FULL
+		{`PRAGMA query_only = ON`, fine},
+		{`INSERT INTO t VALUES (7, 'x')`, passes}, // SQLITE_READONLY
+		{`PRAGMA query_only = OFF`, fine},
+		{`BEGIN IMMEDIATE`, fine},
 	} {
 		_, err := db.Exec(c.query)
-		if refused(fmt.Errorf("wrapped: %w", err)) != c.refused {
-			t.Errorf("%s: %v, refused %v", c.query, err, !c.refused)
+		wrapped := fmt.Errorf("wrapped: %w", err)
+		if (err != nil) != (c.want != fine) || refused(wrapped) != (c.want == poison) || away(wrapped) != (c.want == passes) {
+			t.Errorf("%s: %v, refused %v, away %v, want %s", c.query, err, refused(wrapped), away(wrapped), c.want)
 		}
 	}
-	if refused(errors.New("constraint failed")) {
-		t.Error("any error is taken for a refusal")
+	other, err := sql.Open("sqlite", writerDSN(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.Exec(`INSERT INTO t VALUES (8, 'x')`); !away(err) { // SQLITE_BUSY
+		t.Errorf("another writer's lock: %v", err)
+	}
+	if err := errors.New("constraint failed: database is locked"); refused(err) || away(err) {
+		t.Error("any error is taken for a refusal, or for the machine's")
 	}
 }
 

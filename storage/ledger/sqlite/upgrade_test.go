@@ -10,12 +10,24 @@ import (
 )
 
 func TestUpgrade(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ledger.db")
+	path, raw := rawDatabase(t)
+	ledgertest.Upgrade(t, raw, "sqlite3", "../migrations", func(t testing.TB) *ledger.Ledger { return open(t, path) })
+}
+
+func TestUpgradeSums(t *testing.T) {
+	path, raw := rawDatabase(t)
+	ledgertest.UpgradeSums(t, raw, "sqlite3", "../migrations", func(t testing.TB) *ledger.Ledger { return open(t, path) })
+}
+
+// rawDatabase opens an empty database and returns its path.
+func rawDatabase(t *testing.T) (path string, raw *sql.DB) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "ledger.db")
 	raw, err := sql.Open("sqlite", writerDSN(path))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer raw.Close()
+	t.Cleanup(func() { raw.Close() })
 	raw.SetMaxOpenConns(1)
-	ledgertest.Upgrade(t, raw, "sqlite3", "../migrations", func(t testing.TB) *ledger.Ledger { return open(t, path) })
+	return path, raw
 }

@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+func (a *API) deliveries() {
+	register(a, operation{
+		id: "list-deliveries", method: http.MethodGet, path: "deliveries", scope: "deliveries:read",
+		summary: "List deliveries", about: "The newest first, without their attempts.", answer: List[tracker.Delivery]{}, csv: true,
+	}, a.listDeliveries)
+	register(a, operation{
+		id: "get-delivery", method: http.MethodGet, path: "deliveries/{id}", scope: "deliveries:read",
+		summary: "Read a delivery", about: "With its attempts.", answer: tracker.Delivery{},
+	}, a.getDelivery)
+	register(a, operation{
+		id: "retry-deliveries", method: http.MethodPost, path: "deliveries/retry", scope: "deliveries:write", answer: retried{},
+		summary: "Send deliveries again", about: "The dead ones that the body selects, or with state sent the sent ones: at once, under the " +
+			"same ids, with all their attempts before them.",
+	}, a.retryDeliveries)
+	register(a, operation{
+		id: "list-destinations", method: http.MethodGet, path: "destinations", scope: "deliveries:read",
+		summary: "List destinations", about: "Those of this node's configuration, with what is due and dead.",
+		answer: List[tracker.DestinationState]{},
+	}, a.listDestinations)
+	register(a, operation{
+		id: "pause-destination", method: http.MethodPost, path: "destinations/{name}/pause", scope: "deliveries:write",
+		summary: "Pause a destination", about: "Nothing is sent until it is resumed; what is due waits.",
+		answer: tracker.DestinationState{},
+	}, a.pauseDestination(true))
+	register(a, operation{
+		id: "resume-destination", method: http.MethodPost, path: "destinations/{name}/resume", scope: "deliveries:write",
+		summary: "Resume a destination", about: "What is due is sent. This also ends that it was disabled for its failures.",
+		answer: tracker.DestinationState{},
+	}, a.pauseDestination(false))
+	register(a, operation{
+		id: "test-destination", method: http.MethodPost, path: "destinations/{name}/test", scope: "deliveries:write",
+		summary: "Send a test event", about: "One that is marked as a test, past all queues; the answer says what came of it.",
+		answer: tracker.Attempt{},
+	}, a.testDestination)
+}
+
+type deliveryList struct {
+	Paging
+	Destination string                `query:"destination"`
+	State       tracker.DeliveryState `query:"state" enum:"due,sent,dead,gone"`
+	Kind        tracker.EventKind     `query:"kind"`
+	Subject     string                `query:"subject" doc:"the id of what the event happened to"`
+	MinCreated  time.Time             `query:"min_created_at" doc:"inclusive"`
+	MaxCreated  time.Time             `query:"max_created_at" doc:"inclusive"`
+}
+
+func (a *API) listDeliveries(ctx context.Context, c *call, in *deliveryList) (answer, error) {
+	rows, next, err := c.books.Deliveries(ctx, c.network, tracker.DeliveryFilter{
+		Destination: in.Destination, State: in.State, Kind: in.Kind, Subject: in.Subject,
+		MinCreated: in.MinCreated, MaxCreated: in.MaxCreated,
+	}, in.page())
+	if err != nil {
+		return nil, err
+	}
+	return listing(rows, next, deliveryColumns), nil
+}
+
+var deliveryColumns = []column[tracker.Delivery]{
+	{"id", func(d *tracker.Delivery) any { return d.ID }},
+	{"destination", func(d *tracker.Delivery) any { return d.Destination }},
+	{"kind", func(d *tracker.Delivery) any { return string(d.Kind) }},
+	{"subject", func(d *tracker.Delivery) any { return d.Subject }},
+	{"n", func(d *tracker.Delivery) any { return d.N }},
+	{"state", func(d *tracker.Delivery) any { return string(d.State) }},
+	{"due_at", func(d *tracker.Delivery) any { return d.DueAt }},
+	{"attempts", func(d *tracker.Delivery) any { return d.Attempts }},
+	{"created_at", func(d *tracker.Delivery) any { return d.CreatedAt }},
+	{"updated_at", func(d *tracker.Delivery) any { return d.UpdatedAt }},
+}
+
+func (a *API) getDelivery(ctx context.Context, c *call, in *byID) (answer, error) {
+	id, err := in.canonical()
+	if err != nil {
+		return nil, err
+	}
+	d, err := c.books.Delivery(ctx, c.network, id)
+	return found(d, err)
+}
+
+// retry is the body that selects what is sent again.
+type retry struct {
+	ID          string                `json:"id,omitempty" doc:"one delivery, whatever its state but due and gone"`
+	Destination string                `json:"destination,omitempty"`
+	State       tracker.DeliveryState `json:"state,omitempty" enum:"dead,sent" doc:"default dead"`
+	Kind        tracker.EventKind     `json:"kind,omitempty"`
+	Subject     string                `json:"subject,omitempty"`
+	MinCreated  time.Time             `json:"min_created_at,omitzero" doc:"inclusive"`
+	MaxCreated  time.Time             `json:"max_created_at,omitzero" doc:"inclusive"`
+}
+
+// retried says how many there are.
+type retried struct {
+	Retried int64 `json:"retried"`
+}
+
+func (a *API) retryDeliveries(ctx context.Context, c *call, in *struct{ body[retry] }) (answer, error) {
+	v := in.value
+	f := tracker.DeliveryFilter{
+		ID: v.ID, Destination: v.Destination, State: v.State, Kind: v.Kind, Subject: v.Subject,
+		MinCreated: v.MinCreated, MaxCreated: v.MaxCreated,
+	}
+	if v.ID != "" && v.State == "" {
+		d, err := c.books.Delivery(ctx, c.network, v.ID)
+		if err != nil {
+			return nil, err
+		}
+		f.State = d.State
+	}
+	n, err := c.books.RetryDeliveries(ctx, c.network, f)
+	return found(retried{n}, err)
+}
+
+func (a *API) listDestinations(ctx context.Context, c *call, _ *struct{}) (answer, error) {
+	list := List[tracker.DestinationState]{Data: []tracker.DestinationState{}}
+	for _, name := range a.destinations(c.network) {
+		state, err := c.books.DestinationState(ctx, c.network, name)
+		if err != nil {
+			return nil, err
+		}
+		list.Data = append(list.Data, state)
+	}
+	return object(http.StatusOK, list), nil
+}
+
+type byName struct {
+	Name string `path:"name"`
+}
+
+// check refuses a destination that the network has not.
+func (in *byName) check(a *API, c *call) error {
+	if !slices.Contains(a.destinations(c.network), in.Name) {
+		return tracker.ErrNotFound
+	}
+	return nil
+}
+
+func (a *API) pauseDestination(paused bool) handler[byName] {
+	return func(ctx context.Context, c *call, in *byName) (answer, error) {
+		if err := in.check(a, c); err != nil {
+			return nil, err
+		}
+		if err := c.books.PauseDestination(ctx, c.network, in.Name, paused); err != nil {
+			return nil, err
+		}
+		state, err := c.books.DestinationState(ctx, c.network, in.Name)
+		return found(state, err)
+	}
+}
+
+func (a *API) testDestination(ctx context.Context, c *call, in *byName) (answer, error) {
+	if err := in.check(a, c); err != nil {
+		return nil, err
+	}
+	attempt, err := a.testOne(ctx, c.network, in.Name)
+	return found(attempt, err)
+}

@@ -1,0 +1,209 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+func deliveryGroup() *cobra.Command {
+	cmd := group("delivery", "Lists, shows and retries deliveries, and pauses and resumes a destination's")
+	cmd.AddCommand(deliveryListCommand(), deliveryShowCommand(), deliveryRetryCommand(),
+		pauseCommand("pause", "Stops the deliveries to a destination, on all hubs; what is due waits", "paused"),
+		pauseCommand("resume", "Lets the deliveries to a destination go on, also after it was disabled", "resumed"))
+	return cmd
+}
+
+// deliveryFlags are those that select deliveries; the function fills in what was given.
+func deliveryFlags(cmd *cobra.Command) func(set func(field, value string)) {
+	flags := cmd.Flags()
+	destination := flags.String("destination", "", "Only those to this destination, a `NAME`")
+	kind := flags.String("kind", "", "Only those of this `KIND` of event, such as conversion.created")
+	subject := flags.String("subject", "", "Only those about what has this `ID`")
+	since := timeFlag(cmd, "since", "Only those made at that day or `TIME` (UTC) or later")
+	until := timeFlag(cmd, "until", "Only those made at that `TIME` (UTC) or earlier")
+	return func(set func(field, value string)) {
+		for field, value := range map[string]string{"destination": *destination, "kind": *kind, "subject": *subject} {
+			if value != "" {
+				set(field, value)
+			}
+		}
+		for field, at := range map[string]*time.Time{"min_created_at": since, "max_created_at": until} {
+			if !at.IsZero() {
+				set(field, at.Format(time.RFC3339Nano))
+			}
+		}
+	}
+}
+
+func deliveryListCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "Lists deliveries, newest first", Args: cobra.NoArgs}
+	limit := limitFlag(cmd)
+	fill := deliveryFlags(cmd)
+	state := cmd.Flags().String("state", "", "Only those in this `STATE`: due, sent, dead or gone")
+	cmd.RunE = run(func(c client, _ []string) error {
+		query := url.Values{}
+		fill(query.Set)
+		if *state != "" {
+			query.Set("state", *state)
+		}
+		t := newTable(c.table(), "CREATED", "DESTINATION", "KIND", "SUBJECT", "STATE", "ATTEMPTS", "DUE", "ID")
+		return list(c, "deliveries", query, *limit, t, func(d tracker.Delivery) []any {
+			due := ""
+			if d.State == tracker.DeliveryDue {
+				due = timeText(d.DueAt)
+			}
+			return []any{timeText(d.CreatedAt), d.Destination, string(d.Kind), d.Subject, string(d.State), d.Attempts, due, d.ID}
+		})
+	})
+	return cmd
+}
+
+func deliveryShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Shows a delivery and its attempts", Args: one("ID"),
+		RunE: run(func(c client, args []string) error {
+			return show(c, http.MethodGet, "deliveries/"+url.PathEscape(args[0]), nil, showDelivery)
+		}),
+	}
+}
+
+func showDelivery(w io.Writer, d tracker.Delivery) error {
+	f := newFacts(w)
+	f.add("id", d.ID)
+	f.add("network", d.Network)
+	f.add("destination", d.Destination)
+	f.add("event", string(d.Kind))
+	f.add("subject", d.Subject)
+	f.add("state", string(d.State))
+	if d.State == tracker.DeliveryDue {
+		f.add("due", timeText(d.DueAt))
+	}
+	f.add("created", timeText(d.CreatedAt))
+	if err := f.Flush(); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(w, "\nAttempts"); err != nil {
+		return err
+	}
+	t := newTable(w, "N", "TIME", "TOOK", "STATUS", "ERROR", "ANSWER")
+	for _, a := range d.Log {
+		if err := t.row(attemptRow(a)...); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
+}
+
+// answerShown is how much of an answer a table shows, in bytes.
+const answerShown = 80
+
+func attemptRow(a tracker.Attempt) []any {
+	status := ""
+	if a.Status != 0 {
+		status = fmt.Sprint(a.Status)
+	}
+	took := (time.Duration(a.DurationUS) * time.Microsecond).Round(100 * time.Microsecond)
+	return []any{a.N, timeText(a.Time), took.String(), status, a.Error, a.Answer[:min(len(a.Answer), answerShown)]}
+}
+
+func deliveryRetryCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "retry [ID]", Short: "Sends a delivery again, or all dead ones that the flags select", Args: cobra.MaximumNArgs(1),
+		Long: "Sends deliveries again: at once, under their own ids, with all their attempts before them. With an ID that one; otherwise all\n" +
+			"dead ones that the flags select, or with --sent those that were sent.",
+		Example: "  caddy affiliate delivery retry --destination webhook --since 2026-05-01 --until 2026-05-06",
+	}
+	fill := deliveryFlags(cmd)
+	sent := cmd.Flags().Bool("sent", false, "Send again what was sent")
+	all := cmd.Flags().Bool("all", false, "Take all dead ones, where nothing else selects")
+	cmd.RunE = run(func(c client, args []string) error {
+		body := changes{}
+		fill(func(field, value string) { body[field] = value })
+		switch {
+		case len(args) == 1:
+			body["id"] = args[0]
+		case len(body) == 0 && !*all:
+			return errors.New("say which: an ID, --destination, --since and the like, or --all")
+		}
+		if *sent {
+			body["state"] = tracker.DeliverySent
+		}
+		type retried struct {
+			Retried int64 `json:"retried"`
+		}
+		return show(c, http.MethodPost, "deliveries/retry", body, func(w io.Writer, r retried) error {
+			_, err := fmt.Fprintf(w, "%d deliveries are due again\n", r.Retried)
+			return err
+		})
+	})
+	return cmd
+}
+
+func pauseCommand(verb, short, done string) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " DESTINATION", Short: short, Args: one("DESTINATION"),
+		RunE: run(func(c client, args []string) error {
+			path := "destinations/" + url.PathEscape(args[0]) + "/" + verb
+			return show(c, http.MethodPost, path, nil, saying[tracker.DestinationState](done, func(s tracker.DestinationState) string {
+				return fmt.Sprintf("destination %s, %d deliveries are due", printable(s.Name), s.Due)
+			}))
+		}),
+	}
+}
+
+func destinationGroup() *cobra.Command {
+	cmd := group("destination", "Lists destinations, and tests one")
+	cmd.AddCommand(&cobra.Command{
+		Use: "list", Short: "Lists the destinations of this node's configuration, and how they are", Args: cobra.NoArgs,
+		RunE: run(func(c client, _ []string) error {
+			t := newTable(c.table(), "NAME", "STATE", "DUE", "DEAD", "OLDEST-DUE", "LAST-SUCCESS", "FAILING-SINCE")
+			return list(c, "destinations", nil, unpaged, t, func(s tracker.DestinationState) []any {
+				return []any{s.Name, destinationState(s), s.Due, s.Dead, optionalTime(s.OldestDueAt), optionalTime(s.LastSuccessAt),
+					optionalTime(s.FailingSince)}
+			})
+		}),
+	}, destinationTestCommand())
+	return cmd
+}
+
+func destinationState(s tracker.DestinationState) string {
+	switch {
+	case s.DisabledAt != nil:
+		return "disabled"
+	case s.Paused:
+		return "paused"
+	case s.FailingSince != nil:
+		return "failing"
+	}
+	return "ok"
+}
+
+func destinationTestCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "test DESTINATION", Short: "Sends a marked test event to a destination and says what came of it", Args: one("DESTINATION"),
+		RunE: run(func(c client, args []string) error {
+			var failed string
+			path := "destinations/" + url.PathEscape(args[0]) + "/test"
+			err := show(c, http.MethodPost, path, nil, func(w io.Writer, a tracker.Attempt) error {
+				failed = a.Error
+				t := newTable(w, "N", "TIME", "TOOK", "STATUS", "ERROR", "ANSWER")
+				if err := t.row(attemptRow(a)...); err != nil {
+					return err
+				}
+				return t.Flush()
+			})
+			if err == nil && failed != "" {
+				return errors.New("the test failed: " + failed)
+			}
+			return err
+		}),
+	}
+}

@@ -1,0 +1,230 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-affiliate/caddy-affiliate/engine"
+	"github.com/caddy-affiliate/caddy-affiliate/forward"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// destinationNamespace is that of the guest modules which destinations are.
+const destinationNamespace = "affiliate.destinations"
+
+// DestinationModule is a guest module in the namespace `affiliate.destinations`: a system that is told of what happens in the
+// books.
+type DestinationModule interface {
+	caddy.Module
+	// Common returns the settings that every destination has.
+	Common() *Forwarding
+	// Destination returns what sends. It is called once, when the configuration is provisioned, and opens nothing.
+	Destination(ctx caddy.Context) (forward.Destination, error)
+}
+
+// Forwarding is the settings that every destination has.
+type Forwarding struct {
+	// The destination's name: in the log of deliveries, in metrics, and for the commands. Default: the module's.
+	Name string `json:"name,omitempty"`
+
+	// The network of which it is told. Default: the app's.
+	Network string `json:"network,omitempty"`
+
+	// The kinds of event that it is told of. Default: all that it can take.
+	Kinds []tracker.EventKind `json:"kinds,omitempty"`
+
+	// The classes of session that it is told of. Default: `human`.
+	Classes []tracker.Class `json:"classes,omitempty"`
+
+	// The statuses of conversion, after the change, that it is told of. Default: all.
+	Statuses []tracker.ConversionStatus `json:"statuses,omitempty"`
+
+	// The campaigns of conversions and customers that it is told of, by name. Default: all.
+	Campaigns []string `json:"campaigns,omitempty"`
+
+	// How many attempts are under way at once. Default: 8.
+	Concurrency int `json:"concurrency,omitempty"`
+
+	// How many attempts are begun per second. Default: no limit.
+	Rate float64 `json:"rate,omitempty"`
+
+	// Whether the events of one conversion, or of one customer, are sent one after the other: each waits until the one before it
+	// was sent, or given up.
+	Ordered bool `json:"ordered,omitempty"`
+
+	// Networks, beside the public ones, that it may connect to, such as `10.1.0.0/16`: for hosts of your own. Default: none.
+	Allow []string `json:"allow,omitempty"`
+}
+
+// Common implements DestinationModule for those who embed f.
+func (f *Forwarding) Common() *Forwarding { return f }
+
+// options are the parsers of the settings in a Caddyfile, with those of the destination's own.
+func (f *Forwarding) options(own parsers) parsers {
+	all := parsers{
+		"network":     network(&f.Network),
+		"kinds":       wordList(&f.Kinds, tracker.EventKinds...),
+		"classes":     wordList(&f.Classes, tracker.Classes...),
+		"statuses":    wordList(&f.Statuses, tracker.StatusPending, tracker.StatusApproved, tracker.StatusRejected, tracker.StatusDuplicated),
+		"campaigns":   texts(&f.Campaigns),
+		"concurrency": number(&f.Concurrency),
+		"rate":        perSecond(&f.Rate),
+		"ordered":     flag(&f.Ordered),
+		"allow":       texts(&f.Allow),
+	}
+	for name, parse := range own {
+		all[name] = parse
+	}
+	return all
+}
+
+// parse reads a destination's block: its kind, its name, and its settings. Own are those that only this kind has; those of them
+// that may be repeated are named.
+func (f *Forwarding) parse(d *caddyfile.Dispenser, own parsers, repeatable ...string) error {
+	d.Next() // the kind
+	if d.NextArg() {
+		f.Name = d.Val()
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	_, err := parseBlock(d, f.options(own), repeatable...)
+	return err
+}
+
+// route is the destination as the books have to know it.
+func (f *Forwarding) route(kind string, takes []tracker.EventKind, appNetwork string) (tracker.Route, error) {
+	r := tracker.Route{
+		Destination: cmp.Or(f.Name, kind), Network: cmp.Or(f.Network, appNetwork), Kinds: f.Kinds, Classes: f.Classes,
+		Statuses: f.Statuses, Campaigns: f.Campaigns, Ordered: f.Ordered,
+	}
+	if len(r.Kinds) == 0 {
+		r.Kinds = takes
+	}
+	for _, k := range r.Kinds {
+		if !slices.Contains(takes, k) {
+			return r, fmt.Errorf("kinds: it takes no %s, only %s", k, listed(takes))
+		}
+	}
+	if err := tracker.CheckNetwork(r.Network); err != nil {
+		return r, err
+	}
+	if strings.Trim(r.Destination, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" || len(r.Destination) > 64 {
+		return r, fmt.Errorf("a destination's name is made of at most 64 letters, digits, dots, underscores and dashes")
+	}
+	return r, nil
+}
+
+// outlet builds what the engine runs.
+func (f *Forwarding) outlet(kind string, to forward.Destination, appNetwork string, fingerprint string) (forward.Outlet, error) {
+	route, err := f.route(kind, to.Kinds(), appNetwork)
+	if err != nil {
+		return forward.Outlet{}, err
+	}
+	o := forward.Outlet{Route: route, To: to, Fingerprint: fingerprint, Concurrency: f.Concurrency, Rate: f.Rate}
+	if f.Concurrency < 0 || f.Concurrency > 1000 {
+		return o, fmt.Errorf("concurrency is not from 1 to 1000")
+	}
+	if f.Rate < 0 {
+		return o, fmt.Errorf("rate is below zero")
+	}
+	for _, text := range f.Allow {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return o, fmt.Errorf("allow: write networks such as 10.1.0.0/16 or fd00::/8")
+		}
+		o.Allow = append(o.Allow, p.Masked())
+	}
+	return o, nil
+}
+
+// parseForward reads one destination:
+//
+//	forward <kind> [<name>] {
+//	    <settings>
+//	}
+func (a *App) parseForward(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	kind := d.Val()
+	module, err := caddyfile.UnmarshalModule(d, destinationNamespace+"."+kind)
+	if err != nil {
+		return err
+	}
+	a.DestinationsRaw = append(a.DestinationsRaw, caddyconfig.JSONModuleObject(module, "kind", kind, nil))
+	return nil
+}
+
+// provisionDestinations loads the guest modules and adds their outlets to the engine's configuration.
+func (a *App) provisionDestinations(ctx caddy.Context, c *engine.Config) error {
+	if len(a.DestinationsRaw) == 0 {
+		return nil
+	}
+	raw := slices.Clone(a.DestinationsRaw) // loading empties the field
+	modules, err := ctx.LoadModule(a, "DestinationsRaw")
+	if err != nil {
+		return fmt.Errorf("loading destinations: %w", err)
+	}
+	names := map[string]bool{}
+	for i, loaded := range modules.([]any) {
+		o, err := a.outlet(ctx, loaded, raw[i])
+		if err != nil {
+			return err
+		}
+		if names[o.Destination] {
+			return fmt.Errorf("two destinations are called %s; give each a name: forward <kind> <name>", o.Destination)
+		}
+		names[o.Destination] = true
+		c.Outlets = append(c.Outlets, o)
+	}
+	return nil
+}
+
+func (a *App) outlet(ctx caddy.Context, loaded any, raw json.RawMessage) (forward.Outlet, error) {
+	module, ok := loaded.(DestinationModule)
+	if !ok {
+		return forward.Outlet{}, fmt.Errorf("the module %T is no destination", loaded)
+	}
+	kind := module.CaddyModule().ID.Name()
+	to, err := module.Destination(ctx)
+	if err != nil {
+		return forward.Outlet{}, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
+	}
+	o, err := module.Common().outlet(kind, to, a.Network, string(raw))
+	if err != nil {
+		return o, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
+	}
+	return o, nil
+}
+
+// destinations returns the names of a network's destinations.
+func (a *App) destinations(network string) []string {
+	var names []string
+	for _, o := range a.config.Outlets {
+		if o.Network == network {
+			names = append(names, o.Destination)
+		}
+	}
+	return names
+}
+
+// testDestination sends a test event, whatever stands in the queue.
+func (a *App) testDestination(ctx context.Context, network, name string) (tracker.Attempt, error) {
+	for _, o := range a.config.Outlets {
+		if o.Network == network && o.Destination == name {
+			return forward.SendTest(ctx, o, time.Now()), nil
+		}
+	}
+	return tracker.Attempt{}, tracker.ErrNotFound
+}

@@ -1,0 +1,43 @@
+package forward
+
+import (
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+const (
+	// breakAfter is how many attempts in a row have to fail for an endpoint to be left alone.
+	breakAfter = 5
+	// breakTime is how long it is left alone before one attempt tries it again.
+	breakTime = 30 * time.Second
+)
+
+// breakers are those of the process, one for each host: destinations on one host share it.
+var breakers = hosts{byHost: map[string]*gobreaker.TwoStepCircuitBreaker[any]{}}
+
+type hosts struct {
+	mu     sync.Mutex
+	byHost map[string]*gobreaker.TwoStepCircuitBreaker[any]
+}
+
+// of returns a host's breaker. There are as many as the configurations of this process have had hosts.
+func (h *hosts) of(host string) *gobreaker.TwoStepCircuitBreaker[any] {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.byHost[host]
+	if b == nil {
+		b = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+			Name: host, MaxRequests: 1, Timeout: breakTime,
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
+		})
+		h.byHost[host] = b
+	}
+	return b
+}
+
+// alive reports whether an attempt shows that the endpoint works, whatever it thinks of the event.
+func alive(a Answer, err error) bool {
+	return err == nil || a.Status >= 200 && a.Status < 500 && a.Status != 429
+}

@@ -1,0 +1,129 @@
+package postback
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// template is a URL with macros: texts and macros by turns, a text first.
+type template struct {
+	texts  []string
+	macros []macro
+}
+
+// macro stands for a value.
+type macro struct {
+	name  string
+	raw   bool              // not encoded
+	names map[string]string // what the receiver calls a value, by the value in lower case; nil: as we do
+}
+
+const (
+	sigMacro = "sig"
+	// sigPlace stands where the signature goes, until the rest of the URL is known. No encoded value has a brace in it.
+	sigPlace = "{sig}"
+)
+
+func parseTemplate(text string) (t template, err error) {
+	rest := text
+	for {
+		before, after, found := strings.Cut(rest, "{")
+		t.texts = append(t.texts, before)
+		if !found {
+			return t, nil
+		}
+		inside, after, closed := strings.Cut(after, "}")
+		if !closed {
+			return template{}, errors.New("a macro of the url has no closing brace")
+		}
+		m, err := parseMacro(inside)
+		if err != nil {
+			return template{}, err
+		}
+		t.macros = append(t.macros, m)
+		rest = after
+	}
+}
+
+// parseMacro reads what stands between the braces: a name, or _name, or name:value=theirs value=theirs.
+func parseMacro(text string) (macro, error) {
+	name, mapping, mapped := strings.Cut(text, ":")
+	m := macro{name: strings.TrimPrefix(name, "_"), raw: strings.HasPrefix(name, "_")}
+	if !slices.Contains(Macros, m.name) {
+		return macro{}, fmt.Errorf("there is no macro {%s}; there are %s", name, strings.Join(Macros, ", "))
+	}
+	if !mapped {
+		return m, nil
+	}
+	m.names = map[string]string{}
+	for _, pair := range strings.Fields(mapping) {
+		ours, theirs, ok := strings.Cut(pair, "=")
+		if !ok || ours == "" {
+			return macro{}, fmt.Errorf("{%s:…}: write value=theirs, with blanks between", m.name)
+		}
+		m.names[strings.ToLower(ours)] = theirs
+	}
+	return m, nil
+}
+
+// value is what the macro stands for, as it goes into the URL.
+func (m macro) value(values map[string]string) string {
+	value := values[m.name]
+	if theirs, ok := m.names[strings.ToLower(value)]; ok {
+		value = theirs
+	}
+	if m.raw {
+		return harmless(value)
+	}
+	return url.QueryEscape(value)
+}
+
+// harmless leaves a raw value as it is, but for what would break the request or begin a fragment.
+func harmless(value string) string {
+	var b strings.Builder
+	for i := range len(value) {
+		if c := value[i]; c > 0x20 && c < 0x7f && c != '#' && c != '{' && c != '}' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// fill puts the values in.
+func (t template) fill(value func(macro) string) string {
+	var b strings.Builder
+	for i, text := range t.texts {
+		b.WriteString(text)
+		if i < len(t.macros) {
+			b.WriteString(value(t.macros[i]))
+		}
+	}
+	return b.String()
+}
+
+// signed reports whether the receiver gets a signature.
+func (t template) signed() bool {
+	return slices.ContainsFunc(t.macros, func(m macro) bool { return m.name == sigMacro })
+}
+
+// sign puts the signature in its place: the HMAC-SHA256, in hexadecimal digits, of the query's other parameters, as they are sent,
+// sorted and joined with ampersands.
+func sign(text string, secret []byte) string {
+	if !strings.Contains(text, sigPlace) {
+		return text
+	}
+	_, query, _ := strings.Cut(text, "?")
+	parts := slices.DeleteFunc(strings.Split(query, "&"), func(p string) bool { return p == "" || strings.Contains(p, sigPlace) })
+	slices.Sort(parts)
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(strings.Join(parts, "&")))
+	return strings.ReplaceAll(text, sigPlace, hex.EncodeToString(mac.Sum(nil)))
+}

@@ -1,0 +1,234 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// ClaimDeliveries takes at most limit deliveries of the destination that are due, counts an attempt for each, and keeps every
+// hub from them until the lease ends. What is not finished by then is claimed again, under the same id. Of a lane, only the
+// first that is still due is taken.
+func (l *Ledger) ClaimDeliveries(
+	ctx context.Context, network, destination string, lease time.Duration, limit int,
+) (claimed []tracker.Delivery, err error) {
+	now := l.now()
+	var due bool // asking first keeps an idle hub from standing in writers' way
+	err = l.db.Read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM delivery WHERE network = $1 AND destination = $2
+		AND state = 'due' AND due_at <= $3)`, network, destination, millis(now)).Scan(&due)
+	if err != nil {
+		return nil, l.told(fmt.Errorf("looking for due deliveries: %w", err))
+	}
+	if !due {
+		return nil, nil
+	}
+	err = l.write(ctx, func(tx *sql.Tx) (err error) {
+		claimed, err = readAll(ctx, tx, "due deliveries", scanDelivery, `UPDATE delivery SET due_at = $4,
+			attempts = attempts + 1, step = step + 1, updated_at = $3 WHERE id IN (SELECT d.id FROM delivery d
+			WHERE d.network = $1 AND d.destination = $2 AND d.state = 'due' AND d.due_at <= $3
+			AND (d.lane = '' OR NOT EXISTS (SELECT 1 FROM delivery e WHERE e.lane = d.lane AND e.lane <> '' AND e.network = d.network
+				AND e.destination = d.destination AND e.state = 'due' AND e.n < d.n))
+			ORDER BY d.due_at, d.id LIMIT $5`+l.db.SkipLocked+`)
+			RETURNING `+deliveryColumns, network, destination, millis(now), millis(now.Add(lease)), limit)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming deliveries: %w", err)
+	}
+	slices.SortFunc(claimed, func(a, b tracker.Delivery) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return claimed, nil
+}
+
+// ReleaseDeliveries gives back what was claimed and not sent: it is due at once, and the attempt does not count.
+func (l *Ledger) ReleaseDeliveries(ctx context.Context, network string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	table, args := l.db.Values(Rows{Table: "unsent", Len: len(ids), Columns: []Column{{Name: "id", Text: ids}}})
+	args = append(args, network, millis(l.now()))
+	err := l.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE delivery SET due_at = $%d, attempts = attempts - 1, step = step - 1
+			FROM %s WHERE delivery.id = unsent.id AND delivery.network = $%d AND delivery.state = 'due' AND delivery.step > 0`,
+			len(args), table, len(args)-1), args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("giving deliveries back: %w", err)
+	}
+	return nil
+}
+
+// maxError is how much of an attempt's error and of its answer is kept, in bytes.
+const maxError, maxAnswer = 256, 1024
+
+// FinishDeliveries books what attempts have led to, in one transaction, with what it says of the destination. A delivery that is
+// not due any more, since somebody has erased what it was about, stays as it is.
+func (l *Ledger) FinishDeliveries(
+	ctx context.Context, network, destination string, outcomes []tracker.DeliveryOutcome,
+) error {
+	if len(outcomes) == 0 {
+		return nil
+	}
+	err := l.write(ctx, func(tx *sql.Tx) error {
+		if err := l.writeAttempts(ctx, tx, outcomes); err != nil {
+			return err
+		}
+		if err := l.writeStates(ctx, tx, outcomes); err != nil {
+			return err
+		}
+		return l.noteHealth(ctx, tx, network, destination, outcomes)
+	})
+	if err != nil {
+		return fmt.Errorf("finishing deliveries: %w", err)
+	}
+	return nil
+}
+
+// writeAttempts adds to the deliveries' logs. The attempt's number is that which the claim has counted.
+func (l *Ledger) writeAttempts(ctx context.Context, tx *sql.Tx, outcomes []tracker.DeliveryOutcome) error {
+	size := len(outcomes)
+	id, failed, answer := make([]string, size), make([]string, size), make([]string, size)
+	at, took, status := make([]int64, size), make([]int64, size), make([]int64, size)
+	for i, o := range outcomes {
+		id[i], at[i], took[i] = o.ID, millis(o.Attempt.Time), o.Attempt.DurationUS
+		status[i], failed[i] = int64(o.Attempt.Status), harmless(o.Attempt.Error, maxError)
+		answer[i] = harmless(o.Attempt.Answer, maxAnswer)
+	}
+	table, args := l.db.Values(Rows{Table: "outcome", Len: size, Columns: []Column{
+		{Name: "id", Text: id}, {Name: "time", Int: at}, {Name: "duration_us", Int: took}, {Name: "status", Int: status},
+		{Name: "error", Text: failed}, {Name: "answer", Text: answer},
+	}})
+	_, err := tx.ExecContext(ctx, `INSERT INTO delivery_attempt (delivery_id, n, time, duration_us, status, error, answer)
+		SELECT d.id, d.attempts, outcome.time, outcome.duration_us, outcome.status, outcome.error, outcome.answer
+		FROM `+table+` JOIN delivery d ON d.id = outcome.id WHERE d.state = 'due'
+		ON CONFLICT (delivery_id, n) DO NOTHING`, args...)
+	if err != nil {
+		return fmt.Errorf("logging attempts: %w", err)
+	}
+	return nil
+}
+
+func (l *Ledger) writeStates(ctx context.Context, tx *sql.Tx, outcomes []tracker.DeliveryOutcome) error {
+	size := len(outcomes)
+	id, state, due, now := make([]string, size), make([]string, size), make([]int64, size), make([]int64, size)
+	at := millis(l.now())
+	for i, o := range outcomes {
+		id[i], state[i], due[i], now[i] = o.ID, string(o.State), millis(o.DueAt), at
+	}
+	table, args := l.db.Values(Rows{Table: "outcome", Len: size, Columns: []Column{
+		{Name: "id", Text: id}, {Name: "state", Text: state}, {Name: "due_at", Int: due}, {Name: "now", Int: now},
+	}})
+	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = outcome.state, updated_at = outcome.now,
+		due_at = CASE outcome.state WHEN 'due' THEN outcome.due_at ELSE delivery.due_at END
+		FROM `+table+` WHERE delivery.id = outcome.id AND delivery.state = 'due'`, args...)
+	if err != nil {
+		return fmt.Errorf("writing the deliveries' states: %w", err)
+	}
+	return nil
+}
+
+const deliveryColumns = `id, network, destination, kind, subject, n, state, due_at, attempts, step, created_at, updated_at`
+
+func scanDelivery(rows *sql.Rows) (d tracker.Delivery, err error) {
+	var due, created, updated int64
+	err = rows.Scan(&d.ID, &d.Network, &d.Destination, &d.Kind, &d.Subject, &d.N, &d.State, &due, &d.Attempts, &d.Step, &created, &updated)
+	d.DueAt, d.CreatedAt, d.UpdatedAt = fromMillis(due), fromMillis(created), fromMillis(updated)
+	return d, err
+}
+
+// Delivery returns a delivery with its attempts. ErrNotFound: the network has none of that id.
+func (l *Ledger) Delivery(ctx context.Context, network, id string) (tracker.Delivery, error) {
+	if _, err := tracker.ParseSessionID(id); err != nil {
+		return tracker.Delivery{}, fmt.Errorf("reading a delivery: %w", ErrNotFound)
+	}
+	var found tracker.Delivery
+	err := l.view(ctx, func(tx *sql.Tx) (err error) {
+		found, err = only(readAll(ctx, tx, "a delivery", scanDelivery,
+			`SELECT `+deliveryColumns+` FROM delivery WHERE network = $1 AND id = $2`, network, id))
+		if err != nil {
+			return err
+		}
+		found.Log, err = readAll(ctx, tx, "a delivery's attempts", scanAttempt,
+			`SELECT n, time, duration_us, status, error, answer FROM delivery_attempt WHERE delivery_id = $1 ORDER BY n`, id)
+		return err
+	})
+	if err != nil {
+		return tracker.Delivery{}, fmt.Errorf("reading a delivery: %w", err)
+	}
+	return found, nil
+}
+
+func scanAttempt(rows *sql.Rows) (a tracker.Attempt, err error) {
+	var at int64
+	err = rows.Scan(&a.N, &at, &a.DurationUS, &a.Status, &a.Error, &a.Answer)
+	a.Time = fromMillis(at)
+	return a, err
+}
+
+// Deliveries returns a page of the network's deliveries, newest first, and the cursor of the next page. tracker.ErrCursor:
+// p.After is none of ours.
+func (l *Ledger) Deliveries(
+	ctx context.Context, network string, f tracker.DeliveryFilter, p tracker.Page,
+) ([]tracker.Delivery, string, error) {
+	s := selectDeliveries(network, f)
+	if err := s.newest("created_at", "id", p); err != nil {
+		return nil, "", err
+	}
+	rows, err := read(ctx, l, "deliveries", scanDelivery, `SELECT `+deliveryColumns+` FROM delivery`+s.text, s.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	page, next := cutNewest(rows, p, func(d tracker.Delivery) (time.Time, string) { return d.CreatedAt, d.ID })
+	return page, next, nil
+}
+
+func selectDeliveries(network string, f tracker.DeliveryFilter) *selection {
+	s := selectOf("network", network)
+	andIf(s, `id = ?`, f.ID)
+	andIf(s, `destination = ?`, f.Destination)
+	andIf(s, `state = ?`, string(f.State))
+	andIf(s, `kind = ?`, string(f.Kind))
+	andIf(s, `subject = ?`, f.Subject)
+	andTime(s, `created_at >= ?`, f.MinCreated)
+	andTime(s, `created_at <= ?`, f.MaxCreated)
+	return s
+}
+
+// retryStep is how many deliveries one transaction makes due, so that it keeps no hub waiting for long.
+const retryStep = 1000
+
+// RetryDeliveries makes deliveries due again, at once and with all their attempts before them, and returns how many. Without a
+// state in the filter it takes the dead ones; it never takes one that is due or gone.
+func (l *Ledger) RetryDeliveries(ctx context.Context, network string, f tracker.DeliveryFilter) (retried int64, err error) {
+	if f.State == "" {
+		f.State = tracker.DeliveryDead
+	}
+	if f.State != tracker.DeliveryDead && f.State != tracker.DeliverySent {
+		return 0, tracker.Invalid{{Field: "state", Message: "is not dead or sent; only those can be sent again"}}
+	}
+	before := millis(l.now()) // what this call makes due may be sent while it runs, and is not taken a second time
+	for {
+		var step int64
+		s := selectDeliveries(network, f)
+		s.and(`updated_at <= ?`, before)
+		query := `UPDATE delivery SET state = 'due', step = 0, due_at = ` + s.bind(before) + `, updated_at = ` + s.bind(before+1) +
+			` WHERE id IN (SELECT id FROM delivery` + s.text + ` ORDER BY created_at, id LIMIT ` + s.bind(retryStep) + `)`
+		err := l.write(ctx, func(tx *sql.Tx) error {
+			done, err := tx.ExecContext(ctx, query, s.args...)
+			if err == nil {
+				step, err = done.RowsAffected()
+			}
+			return err
+		})
+		if err != nil {
+			return retried, fmt.Errorf("making deliveries due: %w", err)
+		}
+		if retried += step; step < retryStep {
+			return retried, nil
+		}
+	}
+}

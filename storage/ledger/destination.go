@@ -1,0 +1,155 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+// successWithin is how exactly the time of a destination's last success is kept.
+const successWithin = time.Minute
+
+// noteHealth notes what the outcomes say of the destination: since when there are nothing but failures, and when the last
+// success was. Where that is known already it writes nothing.
+func (l *Ledger) noteHealth(
+	ctx context.Context, tx *sql.Tx, network, destination string, outcomes []tracker.DeliveryOutcome,
+) error {
+	now, success, failure := l.now(), false, false
+	for _, o := range outcomes {
+		success = success || o.State == tracker.DeliverySent
+		failure = failure || o.State == tracker.DeliveryDue || o.State == tracker.DeliveryDead
+	}
+	if !success && !failure {
+		return nil
+	}
+	query := `INSERT INTO destination (network, name, paused, disabled_at, failing_since, last_success_at)
+		VALUES ($1, $2, false, 0, $3, 0) ON CONFLICT (network, name) DO UPDATE SET failing_since = excluded.failing_since
+		WHERE destination.failing_since = 0`
+	args := []any{network, destination, millis(now)}
+	if success {
+		query = `INSERT INTO destination (network, name, paused, disabled_at, failing_since, last_success_at)
+			VALUES ($1, $2, false, 0, 0, $3) ON CONFLICT (network, name) DO UPDATE
+			SET failing_since = 0, last_success_at = excluded.last_success_at
+			WHERE destination.failing_since <> 0 OR destination.last_success_at < $4`
+		args = append(args, millis(now.Add(-successWithin)))
+	}
+	if _, err := tx.ExecContext(ctx, query, args...); err != nil {
+		return fmt.Errorf("noting the destination's health: %w", err)
+	}
+	return nil
+}
+
+// PauseDestination stops the deliveries of a destination on all hubs, or lets them go on. What is due waits. To go on also ends
+// that the destination was disabled.
+func (l *Ledger) PauseDestination(ctx context.Context, network, name string, paused bool) error {
+	err := l.write(ctx, func(tx *sql.Tx) error {
+		query := `INSERT INTO destination (network, name, paused, disabled_at, failing_since, last_success_at)
+			VALUES ($1, $2, true, 0, 0, 0) ON CONFLICT (network, name) DO UPDATE SET paused = true`
+		if !paused {
+			query = `UPDATE destination SET paused = false, disabled_at = 0, failing_since = 0 WHERE network = $1 AND name = $2`
+		}
+		_, err := tx.ExecContext(ctx, query, network, name)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("pausing a destination, or letting it go on: %w", err)
+	}
+	return nil
+}
+
+// DisableDestination stops the deliveries of a destination that does not want them, or has failed for too long, until somebody
+// lets it go on. It reports whether it did so: of several hubs, one.
+func (l *Ledger) DisableDestination(ctx context.Context, network, name string) (disabled bool, err error) {
+	err = l.write(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, `INSERT INTO destination (network, name, paused, disabled_at, failing_since, last_success_at)
+			VALUES ($1, $2, false, $3, 0, 0) ON CONFLICT (network, name) DO UPDATE SET disabled_at = excluded.disabled_at
+			WHERE destination.disabled_at = 0`, network, name, millis(l.now()))
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		disabled = n > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("disabling a destination: %w", err)
+	}
+	return disabled, nil
+}
+
+// DestinationState returns what the books know of a destination, also of one that they have not heard of. It counts what is due
+// and what is dead.
+func (l *Ledger) DestinationState(ctx context.Context, network, name string) (tracker.DestinationState, error) {
+	s := tracker.DestinationState{Name: name}
+	err := l.view(ctx, func(tx *sql.Tx) error {
+		var disabled, failing, success, oldest int64
+		err := tx.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since, last_success_at FROM destination
+			WHERE network = $1 AND name = $2`, network, name).Scan(&s.Paused, &disabled, &failing, &success)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		s.DisabledAt, s.FailingSince, s.LastSuccessAt = timeOrNil(disabled), timeOrNil(failing), timeOrNil(success)
+		err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(min(created_at), 0) FROM delivery
+			WHERE network = $1 AND destination = $2 AND state = 'due'`, network, name).Scan(&s.Due, &oldest)
+		if err != nil {
+			return err
+		}
+		s.OldestDueAt = timeOrNil(oldest)
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM delivery
+			WHERE network = $1 AND destination = $2 AND state = 'dead'`, network, name).Scan(&s.Dead)
+	})
+	if err != nil {
+		return tracker.DestinationState{}, fmt.Errorf("reading a destination's state: %w", err)
+	}
+	return s, nil
+}
+
+// MayDeliver reports whether a destination is neither paused nor disabled, and since when it has known nothing but failures.
+func (l *Ledger) MayDeliver(ctx context.Context, network, name string) (may bool, failingSince time.Time, err error) {
+	var paused bool
+	var disabled, failing int64
+	err = l.db.Read.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since FROM destination
+		WHERE network = $1 AND name = $2`, network, name).Scan(&paused, &disabled, &failing)
+	if errors.Is(err, sql.ErrNoRows) {
+		return true, time.Time{}, nil
+	}
+	if err != nil {
+		return false, time.Time{}, l.told(fmt.Errorf("reading a destination's state: %w", err))
+	}
+	if failing > 0 {
+		failingSince = fromMillis(failing)
+	}
+	return !paused && disabled == 0, failingSince, nil
+}
+
+// dropStep is how many deliveries one transaction forgets.
+const dropStep = 1000
+
+// ForgetDeliveries forgets deliveries that were sent, or had nothing to send any more, before that time, with their attempts, and
+// returns how many. Dead ones stay: somebody may want to send them.
+func (l *Ledger) ForgetDeliveries(ctx context.Context, before time.Time) (forgotten int64, err error) {
+	for {
+		var step int64
+		err := l.write(ctx, func(tx *sql.Tx) error {
+			const old = `(SELECT id FROM delivery WHERE state IN ('sent', 'gone') AND updated_at < $1 ORDER BY updated_at LIMIT $2)`
+			if _, err := tx.ExecContext(ctx, `DELETE FROM delivery_attempt WHERE delivery_id IN `+old, millis(before), dropStep); err != nil {
+				return err
+			}
+			done, err := tx.ExecContext(ctx, `DELETE FROM delivery WHERE id IN `+old, millis(before), dropStep)
+			if err == nil {
+				step, err = done.RowsAffected()
+			}
+			return err
+		})
+		if err != nil {
+			return forgotten, fmt.Errorf("forgetting deliveries: %w", err)
+		}
+		if forgotten += step; step < dropStep {
+			return forgotten, nil
+		}
+	}
+}

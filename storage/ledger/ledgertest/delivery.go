@@ -1,0 +1,475 @@
+package ledgertest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
+)
+
+var deliveryTests = []test{
+	{"each event once for each destination that wants it", testDeliveries},
+	{"only what a route asks for", testRoutes},
+	{"a repeated report tells nobody", testRepeatsTellNobody},
+	{"attempts, states and health", testOutcomes},
+	{"a lease that ends", testLease},
+	{"one after the other", testLanes},
+	{"many hubs claim each once", testClaimTogether},
+	{"an older copy tells again, under the same ids", testDeliveriesAfterRollback},
+	{"retry, and a range", testRetry},
+	{"pause, disable, go on", testPause},
+	{"what may not be shared", testNotShared},
+	{"other networks", testDeliveryTenancy},
+	{"forgetting", testForgetDeliveries},
+}
+
+const sink = "sink"
+
+// routed is a shop with one destination that takes everything.
+func routed(t *testing.T, db Database) *shop {
+	s := newShop(t, db)
+	s.UseRoutes([]tracker.Route{{Destination: sink, Network: s.network, Kinds: tracker.EventKinds}})
+	return s
+}
+
+func (s *shop) claim(limit int) []tracker.Delivery {
+	s.Helper()
+	return must(s.ClaimDeliveries(s.Context(), s.network, sink, time.Minute, limit))(s)
+}
+
+// finish ends an attempt at each delivery.
+func (s *shop) finish(state tracker.DeliveryState, due time.Duration, deliveries ...tracker.Delivery) {
+	s.Helper()
+	var outcomes []tracker.DeliveryOutcome
+	for _, d := range deliveries {
+		o := tracker.DeliveryOutcome{ID: d.ID, State: state, DueAt: s.clock().Add(due), Attempt: tracker.Attempt{
+			Time: s.clock(), DurationUS: 1500, Status: 200, Answer: "fine",
+		}}
+		if state != tracker.DeliverySent {
+			o.Attempt.Status, o.Attempt.Error, o.Attempt.Answer = 500, "the endpoint answered 500", "bad\x00\xff"
+		}
+		outcomes = append(outcomes, o)
+	}
+	if err := s.FinishDeliveries(s.Context(), s.network, sink, outcomes); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *shop) deliveries(f tracker.DeliveryFilter) []tracker.Delivery {
+	s.Helper()
+	all, next, err := s.Deliveries(s.Context(), s.network, f, tracker.Page{Limit: tracker.MaxPage})
+	if err != nil || next != "" {
+		s.Fatalf("%d deliveries, then %q, %v", len(all), next, err)
+	}
+	return all
+}
+
+func (s *shop) event(d tracker.Delivery) tracker.Event {
+	s.Helper()
+	return must(s.DeliveryEvent(s.Context(), d))(s)
+}
+
+func kindsOf(deliveries []tracker.Delivery) map[tracker.EventKind]int {
+	count := map[tracker.EventKind]int{}
+	for _, d := range deliveries {
+		count[d.Kind]++
+	}
+	return count
+}
+
+func testDeliveries(t *testing.T, db Database) {
+	s := newShop(t, db)
+	s.UseRoutes([]tracker.Route{
+		{Destination: sink, Network: s.network, Kinds: tracker.EventKinds},
+		{Destination: "other", Network: s.network, Kinds: tracker.EventKinds},
+		{Destination: "elsewhere", Network: "elsewhere", Kinds: tracker.EventKinds},
+	})
+	batch := Sessions(1, 3)
+	for i := range batch {
+		batch[i].Session.Network, batch[i].Session.Code = s.network, "ann"
+	}
+	apply(t, s.Ledger, newOrigin(), batch)
+	sale := s.report(s.sale("1", 1000))
+	approved := tracker.StatusApproved
+	must(s.UpdateConversion(s.Context(), s.network, sale.ID, tracker.ConversionUpdate{Status: &approved}))(s)
+	s.refund("r1", "1", 100)
+	answer, _, err := s.CreateCustomer(s.Context(), tracker.NewCustomer{Network: s.network, ExternalID: "c1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	customer := decode[tracker.Customer](s, answer)
+	s.pass(time.Second)
+	must(s.UpdateCustomer(s.Context(), s.network, customer.ID, func(f *tracker.CustomerFields) error {
+		f.Label = "gold"
+		return nil
+	}))(s)
+	if _, _, err := s.AddTransaction(s.Context(), tracker.NewTransaction{Network: s.network, CustomerExternalID: "c1",
+		TransactionFields: tracker.TransactionFields{ExternalID: "t1", Currency: "EUR", Deposit: 500}}); err != nil {
+		t.Fatal(err)
+	}
+	made := must(s.CreateAffiliate(s.Context(), s.network, tracker.AffiliateFields{Name: "Cleo"}))(s)
+
+	want := map[tracker.EventKind]int{
+		tracker.EventSession: 3, tracker.EventConversion: 1, tracker.EventConversionChanged: 2, tracker.EventCustomer: 1,
+		tracker.EventCustomerChanged: 1, tracker.EventTransaction: 1, tracker.EventAffiliate: 1,
+	}
+	for _, destination := range []string{sink, "other"} {
+		got := kindsOf(s.deliveries(tracker.DeliveryFilter{Destination: destination}))
+		for kind, n := range want {
+			if got[kind] != n {
+				t.Errorf("%s is told of %s %d times, want %d", destination, kind, got[kind], n)
+			}
+		}
+	}
+	if left := s.deliveries(tracker.DeliveryFilter{Destination: "elsewhere"}); len(left) > 0 {
+		t.Errorf("another network's destination is told of %v", left)
+	}
+	for _, d := range s.claim(100) {
+		e := s.event(d)
+		if e.ID != d.ID || e.Kind != d.Kind || e.Subject != d.Subject {
+			t.Errorf("delivery %+v is of event %+v", d, e)
+		}
+		switch d.Kind {
+		case tracker.EventSession:
+			if e.Session == nil || e.Session.ID.String() != d.Subject || e.Link == nil || e.Link.Code != "ann" {
+				t.Errorf("a session's event is %+v", e)
+			}
+		case tracker.EventConversion, tracker.EventConversionChanged:
+			if e.Conversion == nil || e.Conversion.ID != sale.ID || len(e.Conversion.History) != 3 {
+				t.Errorf("a conversion's event is %+v", e)
+			}
+		case tracker.EventTransaction:
+			if e.Transaction == nil || e.Customer == nil || e.Customer.Label != "gold" {
+				t.Errorf("a transaction's event is %+v", e)
+			}
+		case tracker.EventAffiliate:
+			if e.Affiliate == nil || e.Affiliate.ID != made.ID {
+				t.Errorf("an affiliate's event is %+v", e)
+			}
+		}
+	}
+	if again := s.claim(100); len(again) > 0 {
+		t.Errorf("what is being sent is claimed again: %v", again)
+	}
+}
+
+func testRoutes(t *testing.T, db Database) {
+	s := newShop(t, db)
+	route := tracker.Route{Destination: sink, Network: s.network, Kinds: []tracker.EventKind{tracker.EventConversion}}
+	route.Campaigns, route.Statuses = []string{"sales"}, []tracker.ConversionStatus{tracker.StatusApproved}
+	s.UseRoutes([]tracker.Route{route})
+	s.report(s.sale("pending", 1000))
+	approved := s.sale("approved", 1000)
+	approved.Status = tracker.StatusApproved
+	want := s.report(approved)
+	bob := s.sale("bob", 1000)
+	bob.Status, bob.Evidence.Token = tracker.StatusApproved, s.token(s.click("bob"))
+	s.report(bob)
+	batch := Sessions(1, 2)
+	for i := range batch {
+		batch[i].Session.Network, batch[i].Session.Code = s.network, "ann"
+	}
+	apply(t, s.Ledger, newOrigin(), batch)
+	if got := s.deliveries(tracker.DeliveryFilter{}); len(got) != 1 || got[0].Subject != want.ID {
+		t.Errorf("the route gets %+v", got)
+	}
+}
+
+func testRepeatsTellNobody(t *testing.T, db Database) {
+	s := routed(t, db)
+	n := s.sale("1", 1000)
+	s.report(n)
+	for range 3 {
+		if _, replayed, err := s.CreateConversion(s.Context(), n); err != nil || !replayed {
+			t.Fatal(replayed, err)
+		}
+	}
+	n.Amount, n.Commissions = 2000, nil
+	if _, _, err := s.CreateConversion(s.Context(), n); !errors.Is(err, tracker.ErrConflict) {
+		t.Fatal(err)
+	}
+	if got := s.deliveries(tracker.DeliveryFilter{}); len(got) != 1 {
+		t.Errorf("one sale makes %d deliveries: %+v", len(got), got)
+	}
+}
+
+func testOutcomes(t *testing.T, db Database) {
+	s := routed(t, db)
+	s.report(s.sale("1", 1000))
+	first := s.claim(10)
+	if len(first) != 1 || first[0].Attempts != 1 || first[0].Step != 1 {
+		t.Fatalf("claimed %+v", first)
+	}
+	s.finish(tracker.DeliveryDue, 5*time.Second, first...)
+	if early := s.claim(10); len(early) > 0 {
+		t.Fatalf("sent before its time: %+v", early)
+	}
+	state := must(s.DestinationState(s.Context(), s.network, sink))(s)
+	if state.FailingSince == nil || state.LastSuccessAt != nil || state.Due != 1 || state.OldestDueAt == nil {
+		t.Errorf("after a failure the destination is %+v", state)
+	}
+	failing := *state.FailingSince
+	s.pass(5 * time.Second)
+	s.finish(tracker.DeliveryDue, 0, s.claim(10)...)
+	if state = must(s.DestinationState(s.Context(), s.network, sink))(s); !state.FailingSince.Equal(failing) {
+		t.Errorf("it has failed since %v, not %v", failing, state.FailingSince)
+	}
+	third := s.claim(10)
+	s.finish(tracker.DeliverySent, 0, third...)
+	state = must(s.DestinationState(s.Context(), s.network, sink))(s)
+	if state.FailingSince != nil || state.LastSuccessAt == nil || state.Due != 0 {
+		t.Errorf("after a success the destination is %+v", state)
+	}
+	got := must(s.Delivery(s.Context(), s.network, third[0].ID))(s)
+	if got.State != tracker.DeliverySent || got.Attempts != 3 || len(got.Log) != 3 {
+		t.Fatalf("the delivery is %+v", got)
+	}
+	for i, a := range got.Log {
+		if a.N != i+1 || a.DurationUS != 1500 || (a.Error == "") != (i == 2) || (a.Status == 200) != (i == 2) {
+			t.Errorf("attempt %d is %+v", i+1, a)
+		}
+	}
+	s.finish(tracker.DeliveryDead, 0, third...) // comes too late: another hub was there
+	if got = must(s.Delivery(s.Context(), s.network, third[0].ID))(s); got.State != tracker.DeliverySent || len(got.Log) != 3 {
+		t.Errorf("a late outcome makes of it %+v", got)
+	}
+}
+
+func testLease(t *testing.T, db Database) {
+	s := routed(t, db)
+	s.report(s.sale("1", 1000))
+	first := s.claim(10)
+	s.pass(time.Minute - time.Millisecond)
+	if early := s.claim(10); len(early) > 0 {
+		t.Fatalf("claimed within the lease: %+v", early)
+	}
+	s.pass(time.Millisecond)
+	again := s.also(db).claim(10)
+	if len(again) != 1 || again[0].ID != first[0].ID || again[0].Attempts != 2 {
+		t.Fatalf("first %+v, after the lease %+v", first, again)
+	}
+}
+
+func testLanes(t *testing.T, db Database) {
+	s := newShop(t, db)
+	s.UseRoutes([]tracker.Route{{Destination: sink, Network: s.network, Kinds: tracker.EventKinds, Ordered: true}})
+	sale, other := s.report(s.sale("1", 1000)), s.report(s.sale("2", 1000))
+	approved := tracker.StatusApproved
+	must(s.UpdateConversion(s.Context(), s.network, sale.ID, tracker.ConversionUpdate{Status: &approved}))(s)
+	first := s.claim(10)
+	subjects := []string{}
+	for _, d := range first {
+		subjects = append(subjects, d.Subject)
+	}
+	if len(first) != 2 || !slices.Contains(subjects, sale.ID) || !slices.Contains(subjects, other.ID) {
+		t.Fatalf("first go %+v", first)
+	}
+	s.finish(tracker.DeliveryDue, time.Hour, first...)
+	if overtaken := s.claim(10); len(overtaken) > 0 {
+		t.Fatalf("overtaken by %+v", overtaken)
+	}
+	s.pass(time.Hour)
+	s.finish(tracker.DeliveryDead, 0, s.claim(10)...)
+	second := s.claim(10)
+	if len(second) != 1 || second[0].Subject != sale.ID || second[0].N != 2 {
+		t.Errorf("then goes %+v", second)
+	}
+}
+
+func testClaimTogether(t *testing.T, db Database) {
+	s := routed(t, db)
+	const sales, hubs = 200, 4
+	for i := range sales {
+		s.report(s.sale(fmt.Sprint(i), 1000))
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	var all sync.WaitGroup
+	for range hubs {
+		hub := s.also(db)
+		all.Go(func() {
+			for {
+				got, err := hub.ClaimDeliveries(t.Context(), s.network, sink, time.Minute, 7)
+				if err != nil || len(got) == 0 {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				mu.Lock()
+				for _, d := range got {
+					seen[d.ID]++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("%s was claimed %d times", id, n)
+		}
+	}
+	if left := s.claim(sales); len(seen)+len(left) != sales {
+		t.Errorf("%d deliveries were claimed, and %d are left", len(seen), len(left))
+	}
+}
+
+func testDeliveriesAfterRollback(t *testing.T, db Database) {
+	routes := []tracker.Route{{Destination: sink, Network: "default", Kinds: tracker.EventKinds}}
+	l := db.Open(t)
+	addLink(t, l, ledger.NewLink{Code: "p", Affiliate: "P"})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	older := db.Copy(t)
+	origin, batch := newOrigin(), Sessions(1, 4)
+	for i := range batch {
+		batch[i].Session.Network, batch[i].Session.Code = "default", "p"
+	}
+	var ids [2][]string
+	for i, one := range []Database{db, older} {
+		l := open(t, one)
+		l.UseRoutes(routes)
+		apply(t, l, origin, batch)
+		all, _, err := l.Deliveries(t.Context(), "default", tracker.DeliveryFilter{}, tracker.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range all {
+			ids[i] = append(ids[i], d.ID)
+		}
+		slices.Sort(ids[i])
+	}
+	if len(ids[0]) != 4 || !slices.Equal(ids[0], ids[1]) {
+		t.Errorf("first %v, after the rollback %v", ids[0], ids[1])
+	}
+}
+
+func testRetry(t *testing.T, db Database) {
+	s := routed(t, db)
+	for i := range 3 {
+		s.report(s.sale(fmt.Sprint(i), 1000))
+		s.pass(time.Hour)
+	}
+	all := s.claim(10)
+	if len(all) != 3 {
+		t.Fatalf("claimed %+v", all)
+	}
+	s.finish(tracker.DeliveryDead, 0, all[0], all[1])
+	s.finish(tracker.DeliverySent, 0, all[2])
+	if n := must(s.RetryDeliveries(s.Context(), s.network, tracker.DeliveryFilter{
+		MinCreated: all[1].CreatedAt, MaxCreated: all[1].CreatedAt}))(s); n != 1 {
+		t.Errorf("%d of the range are due again", n)
+	}
+	s.pass(time.Second)
+	again := s.claim(10)
+	if len(again) != 1 || again[0].ID != all[1].ID || again[0].Step != 1 || again[0].Attempts != 2 {
+		t.Errorf("due again is %+v", again)
+	}
+	s.finish(tracker.DeliverySent, 0, again...)
+	s.pass(time.Second)
+	if n := must(s.RetryDeliveries(s.Context(), s.network, tracker.DeliveryFilter{State: tracker.DeliverySent}))(s); n != 2 {
+		t.Errorf("%d of the sent are due again", n)
+	}
+	var invalid tracker.Invalid
+	if _, err := s.RetryDeliveries(s.Context(), s.network, tracker.DeliveryFilter{State: tracker.DeliveryDue}); !errors.As(err, &invalid) {
+		t.Errorf("to retry what is due gives %v", err)
+	}
+}
+
+func testPause(t *testing.T, db Database) {
+	s := routed(t, db)
+	may := func(want bool) {
+		t.Helper()
+		if got, _, err := s.MayDeliver(s.Context(), s.network, sink); err != nil || got != want {
+			t.Errorf("it may deliver: %t, %v", got, err)
+		}
+	}
+	pause := func(paused bool) {
+		t.Helper()
+		if err := s.PauseDestination(s.Context(), s.network, sink, paused); err != nil {
+			t.Fatal(err)
+		}
+	}
+	may(true)
+	pause(true)
+	may(false)
+	pause(false)
+	may(true)
+	for i, want := range []bool{true, false} {
+		if got := must(s.DisableDestination(s.Context(), s.network, sink))(s); got != want {
+			t.Errorf("call %d disables it: %t", i+1, got)
+		}
+	}
+	may(false)
+	if state := must(s.DestinationState(s.Context(), s.network, sink))(s); state.DisabledAt == nil || state.Paused {
+		t.Errorf("it is %+v", state)
+	}
+	pause(false)
+	may(true)
+}
+
+func testNotShared(t *testing.T, db Database) {
+	s := routed(t, db)
+	batch := Sessions(1, 2)
+	for i := range batch {
+		batch[i].Session.Network, batch[i].Session.Code = s.network, "ann"
+	}
+	private := batch[0].Session
+	private.NoShare = true
+	apply(t, s.Ledger, newOrigin(), batch)
+	if got := s.deliveries(tracker.DeliveryFilter{}); len(got) != 1 || got[0].Subject != batch[1].Session.ID.String() {
+		t.Errorf("forwarded is %+v", got)
+	}
+	n := s.sale("1", 1000)
+	n.Evidence = tracker.Evidence{Session: private.ID}
+	n.OccurredAt = private.Time.Add(time.Second)
+	sale := s.report(n)
+	if sale.SessionID != private.ID.String() {
+		t.Fatalf("the sale is of session %q", sale.SessionID)
+	}
+	for _, d := range s.deliveries(tracker.DeliveryFilter{Subject: sale.ID}) {
+		if _, err := s.DeliveryEvent(s.Context(), d); !errors.Is(err, tracker.ErrNotFound) {
+			t.Errorf("the sale of one who does not want to be shared is read with %v", err)
+		}
+	}
+}
+
+func testDeliveryTenancy(t *testing.T, db Database) {
+	s := routed(t, db)
+	s.report(s.sale("1", 1000))
+	d := s.deliveries(tracker.DeliveryFilter{})[0]
+	if _, err := s.Delivery(s.Context(), "other", d.ID); !errors.Is(err, tracker.ErrNotFound) {
+		t.Errorf("another network reads it with %v", err)
+	}
+	if all, _, err := s.Deliveries(s.Context(), "other", tracker.DeliveryFilter{}, tracker.Page{}); err != nil || len(all) > 0 {
+		t.Errorf("another network sees %v, %v", all, err)
+	}
+	d.Network = "other"
+	if _, err := s.DeliveryEvent(s.Context(), d); !errors.Is(err, tracker.ErrNotFound) {
+		t.Errorf("another network's event is read with %v", err)
+	}
+}
+
+func testForgetDeliveries(t *testing.T, db Database) {
+	s := routed(t, db)
+	for i := range 3 {
+		s.report(s.sale(fmt.Sprint(i), 1000))
+	}
+	all := s.claim(10)
+	s.finish(tracker.DeliverySent, 0, all[0])
+	s.finish(tracker.DeliveryDead, 0, all[1])
+	s.pass(time.Hour)
+	if n := must(s.ForgetDeliveries(s.Context(), s.clock()))(s); n != 1 {
+		t.Errorf("%d deliveries are forgotten", n)
+	}
+	if left := s.deliveries(tracker.DeliveryFilter{}); len(left) != 2 {
+		t.Errorf("left are %+v", left)
+	}
+}

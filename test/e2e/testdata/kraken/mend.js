@@ -1,0 +1,1 @@
+globalThis.True = true; // which the sample writes

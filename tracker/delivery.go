@@ -1,0 +1,73 @@
+package tracker
+
+import "time"
+
+// DeliveryState is where a delivery stands.
+type DeliveryState string
+
+// The states of a delivery.
+const (
+	DeliveryDue  DeliveryState = "due"  // it is sent at its time, and again after a failure
+	DeliverySent DeliveryState = "sent" // the destination took it
+	DeliveryDead DeliveryState = "dead" // the last attempt failed, or no attempt can succeed; it can be retried by hand
+	DeliveryGone DeliveryState = "gone" // what it was about was erased or must not be shared; nothing is sent
+)
+
+// Delivery is an event on its way to one destination. Its id stays the same through all attempts.
+type Delivery struct {
+	ID          string        `json:"id"` // UUIDv7
+	Network     string        `json:"network"`
+	Destination string        `json:"destination"`
+	Kind        EventKind     `json:"kind"`
+	Subject     string        `json:"subject"` // the id of what the event happened to
+	N           int           `json:"n"`
+	State       DeliveryState `json:"state"`
+	DueAt       time.Time     `json:"due_at"`
+	Attempts    int           `json:"attempts"`
+	Step        int           `json:"-"` // attempts since it was last made due by hand, this one included
+	CreatedAt   time.Time     `json:"created_at"`
+	UpdatedAt   time.Time     `json:"updated_at"`
+
+	Log []Attempt `json:"log,omitempty"` // not in lists
+}
+
+// Attempt is one try at a delivery.
+type Attempt struct {
+	N          int       `json:"n"` // 1, 2, 3 …
+	Time       time.Time `json:"time"`
+	DurationUS int64     `json:"duration_us"`      // microseconds
+	Status     int       `json:"status,omitempty"` // of the answer; 0: there was none
+	Error      string    `json:"error,omitempty"`  // empty: it was taken
+	Answer     string    `json:"answer,omitempty"` // its first kilobyte
+}
+
+// DeliveryOutcome is what an attempt has led to.
+type DeliveryOutcome struct {
+	ID      string
+	Attempt Attempt // N is ignored
+	State   DeliveryState
+	DueAt   time.Time // of the next attempt; with DeliveryDue
+}
+
+// DestinationState is what the books know of a destination.
+type DestinationState struct {
+	Name          string     `json:"name"`
+	Paused        bool       `json:"paused"`                  // by hand
+	DisabledAt    *time.Time `json:"disabled_at,omitempty"`   // nothing but failures for too long, or the endpoint wants no more
+	FailingSince  *time.Time `json:"failing_since,omitempty"` // the first failure after the last success
+	LastSuccessAt *time.Time `json:"last_success_at,omitempty"`
+	Due           int64      `json:"due"`
+	Dead          int64      `json:"dead"`
+	OldestDueAt   *time.Time `json:"oldest_due_at,omitempty"` // when the oldest of the due ones was made
+}
+
+// DeliveryFilter selects deliveries; a zero field selects all.
+type DeliveryFilter struct {
+	ID          string
+	Destination string
+	State       DeliveryState
+	Kind        EventKind
+	Subject     string
+	MinCreated  time.Time // inclusive
+	MaxCreated  time.Time // inclusive
+}

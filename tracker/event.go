@@ -1,0 +1,55 @@
+package tracker
+
+import "time"
+
+// EventKind says what happened in the books.
+type EventKind string
+
+// The kinds of event.
+const (
+	EventSession           EventKind = "session.created"
+	EventConversion        EventKind = "conversion.created"
+	EventConversionChanged EventKind = "conversion.updated" // another status, amount or payment; a refund; a reversal
+	EventCustomer          EventKind = "customer.created"
+	EventCustomerChanged   EventKind = "customer.updated"
+	EventTransaction       EventKind = "transaction.created"
+	EventAffiliate         EventKind = "affiliate.updated"    // made, changed, archived or deleted
+	EventGroupTokens       EventKind = "group_tokens.updated" // put or deleted
+	EventTest              EventKind = "test"                 // sent by hand, to see whether a destination works
+)
+
+// EventKinds are all that happen by themselves.
+var EventKinds = []EventKind{
+	EventSession, EventConversion, EventConversionChanged, EventCustomer, EventCustomerChanged, EventTransaction, EventAffiliate,
+	EventGroupTokens,
+}
+
+// Event is something that happened in the books, as a destination is told of it. What it happened to is as the books have it
+// when the event is sent: one of the fields at the end is set, but for a test and for what is gone.
+type Event struct {
+	ID      string    `json:"id"` // of its delivery: the same in every attempt
+	Kind    EventKind `json:"type"`
+	Network string    `json:"network"`
+	Subject string    `json:"subject"` // the id of what it happened to
+	N       int       `json:"n"`       // of a conversion: the entry of its history; of others a running number
+	Time    time.Time `json:"timestamp"`
+	Gone    bool      `json:"gone,omitempty"` // what it happened to was deleted
+
+	Session     *BookedSession `json:"-"`
+	Conversion  *Conversion    `json:"-"` // with its history
+	Customer    *Customer      `json:"-"`
+	Transaction *Transaction   `json:"-"` // with its Customer
+	Affiliate   *Affiliate     `json:"-"`
+	Link        *CatalogLink   `json:"-"` // of the session's or the conversion's link, where it has one
+}
+
+// Route is a destination as the books have to know it: of which events it gets a delivery.
+type Route struct {
+	Destination string // its name, unique in the configuration
+	Network     string
+	Kinds       []EventKind
+	Classes     []Class            // of sessions; empty: human
+	Statuses    []ConversionStatus // of conversions, after the change; empty: all
+	Campaigns   []string           // of conversions and customers, by name; empty: all
+	Ordered     bool               // events of one subject are sent one after the other, each until it is sent or dead
+}
