@@ -19,20 +19,26 @@ import (
 // changes the line; all that is left is to take the line out and to write the same one without the secret.
 type accessLog struct {
 	logger *zap.Logger // that of Caddy's own access log
+	hide   string      // the request's path, if its last part is a secret
 }
 
 func newAccessLog(ctx caddy.Context) accessLog {
-	return accessLog{ctx.Logger(new(caddyhttp.App)).Named("log.access")}
+	return accessLog{logger: ctx.Logger(new(caddyhttp.App)).Named("log.access")}
 }
 
 // serve lets serve answer, and writes the line of a request that carries a secret itself.
 func (l accessLog) serve(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) {
-	shown, secret := redact(r)
+	logs := logsOf(r)
+	if logs == nil {
+		serve(w, r)
+		return
+	}
+	shown, secret := redact(r, l.hide)
 	if !secret {
 		serve(w, r)
 		return
 	}
-	names := loggerNames(r)
+	names := loggerNames(logs, r)
 	if skip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.LogSkipVar).(bool); skip {
 		names = nil
 	}
@@ -46,13 +52,17 @@ func (l accessLog) serve(w http.ResponseWriter, r *http.Request, serve func(http
 }
 
 // redact returns a copy of the request as it came, for the log and without secrets, and whether it has any.
-func redact(r *http.Request) (shown *http.Request, secret bool) {
+func redact(r *http.Request, hide string) (shown *http.Request, secret bool) {
 	uri := r.RequestURI
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		uri = original.RequestURI
 	}
 	header, secret := redactHeader(r.Header)
 	clean := redactURI(uri)
+	if hide != "" {
+		_, query, _ := strings.Cut(clean, "?")
+		clean = hide[:strings.LastIndex(hide, "/")+1] + redacted + "?" + query
+	}
 	if clean == uri && !secret {
 		return nil, false
 	}
@@ -97,23 +107,18 @@ func (l accessLog) write(names []string, r *http.Request, answer caddyhttp.Respo
 	}
 }
 
-// logsOf is how the request's server logs. One that has no access log is the zero value.
-func logsOf(r *http.Request) caddyhttp.ServerLogConfig {
+// logsOf is how the request's server logs; nil for one that has no access log.
+func logsOf(r *http.Request) *caddyhttp.ServerLogConfig {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server.Logs == nil {
-		return caddyhttp.ServerLogConfig{}
+	if !ok {
+		return nil
 	}
-	return *server.Logs
+	return server.Logs
 }
 
 // loggerNames are those of the loggers to which Caddy would write the request's line, as its server chooses them: "" is the
 // default one, none is that the request is not logged.
-func loggerNames(r *http.Request) []string {
-	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server.Logs == nil {
-		return nil
-	}
-	logs := server.Logs
+func loggerNames(logs *caddyhttp.ServerLogConfig, r *http.Request) []string {
 	host, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
 		host = r.Host

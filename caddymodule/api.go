@@ -41,9 +41,13 @@ type API struct {
 	Affelios   *Affelios   `json:"affelios,omitempty"`
 	Invoca     *Invoca     `json:"invoca,omitempty"`
 
+	// Where postbacks of trackers and networks are taken. Default: nowhere.
+	Postbacks []*InboundPostback `json:"postbacks,omitempty"`
+
 	app      *App
 	native   bool
 	dialects []*platform.Server
+	hidden   map[*platform.Server]string // the paths that are secrets
 	log      accessLog
 }
 
@@ -104,6 +108,9 @@ func parseAPIDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 //
 //	affiliate_api [<matcher>] {
 //	    serve <native|kraken|affili|geniuslink|affelios|invoca...>
+//	    postback <path> {
+//	        <settings>
+//	    }
 //	    <dialect> {
 //	        <settings>
 //	    }
@@ -122,7 +129,12 @@ func (h *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	for _, s := range h.settings() {
 		options[s.name] = func(d *caddyfile.Dispenser) error { return s.make().UnmarshalCaddyfile(d) }
 	}
-	_, err := parseBlock(d, options)
+	options["postback"] = func(d *caddyfile.Dispenser) error {
+		p := new(InboundPostback)
+		h.Postbacks = append(h.Postbacks, p)
+		return p.UnmarshalCaddyfile(d)
+	}
+	_, err := parseBlock(d, options, "postback")
 	return err
 }
 
@@ -168,6 +180,15 @@ func (h *API) Provision(ctx caddy.Context) error {
 		}
 		h.dialects = append(h.dialects, server)
 	}
+	h.hidden = map[*platform.Server]string{}
+	for _, p := range h.Postbacks {
+		server, path, err := p.server(ctx, h.app)
+		if err != nil {
+			return fmt.Errorf("postback: %w", err)
+		}
+		h.hidden[server] = path
+		h.dialects = append(h.dialects, server)
+	}
 	return nil
 }
 
@@ -177,7 +198,11 @@ func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if ours == nil {
 		return next.ServeHTTP(w, r)
 	}
-	h.log.serve(w, r, ours.ServeHTTP)
+	log := h.log
+	if server, ok := ours.(*platform.Server); ok {
+		log.hide = h.hidden[server]
+	}
+	log.serve(w, r, ours.ServeHTTP)
 	return nil
 }
 

@@ -47,11 +47,15 @@ type Affili struct {
 	// The network of those sites. Default: the app's network.
 	Network string `json:"network,omitempty"`
 
-	// What is kept of a visitor's address and user agent, and what `Sec-GPC` means, when the script reports a visit: as in the
-	// directive `affiliate`. Default: as the strictest of the network's directives says.
-	IP        tracker.IPMode `json:"ip,omitempty"`
-	UserAgent string         `json:"user_agent,omitempty"`
-	GPC       string         `json:"gpc,omitempty"`
+	// What is kept of the address of a visitor whom the script reports, as in the directive `affiliate`. Default: what the
+	// strictest of the network's directives keeps.
+	IP tracker.IPMode `json:"ip,omitempty"`
+
+	// Likewise of the user agent.
+	UserAgent string `json:"user_agent,omitempty"`
+
+	// What `Sec-GPC: 1` means for such a visitor, as in the directive. Default: what it means to the strictest of them.
+	GPC string `json:"gpc,omitempty"`
 }
 
 // UnmarshalCaddyfile reads the settings. Syntax:

@@ -131,6 +131,7 @@ func (f *Forwarding) outlet(kind string, to forward.Destination, appNetwork stri
 	if err != nil {
 		return forward.Outlet{}, err
 	}
+	_, route.Remembers = to.(forward.Remembering)
 	o := forward.Outlet{Route: route, To: to, Fingerprint: fingerprint, Concurrency: f.Concurrency, Rate: f.Rate}
 	if f.Concurrency < 0 || f.Concurrency > 1000 {
 		return o, fmt.Errorf("concurrency is not from 1 to 1000")

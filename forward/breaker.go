@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -28,16 +29,30 @@ func (h *hosts) of(host string) *gobreaker.TwoStepCircuitBreaker[any] {
 	defer h.mu.Unlock()
 	b := h.byHost[host]
 	if b == nil {
-		b = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
-			Name: host, MaxRequests: 1, Timeout: breakTime,
-			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
-		})
+		b = newBreaker(host)
 		h.byHost[host] = b
 	}
 	return b
 }
 
-// alive reports whether an attempt shows that the endpoint works, whatever it thinks of the event.
-func alive(a Answer, err error) bool {
-	return err == nil || a.Status >= 200 && a.Status < 500 && a.Status != 429
+func newBreaker(host string) *gobreaker.TwoStepCircuitBreaker[any] {
+	return gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
+		Name: host, MaxRequests: 1, Timeout: breakTime,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakAfter },
+		IsExcluded:  func(err error) bool { return errors.Is(err, errNoWord) },
+	})
+}
+
+// errNoWord is what an attempt tells a breaker that shows nothing of the endpoint.
+var errNoWord = errors.New("the endpoint was not heard")
+
+// word is what an attempt tells the breaker: nil if it shows that the endpoint works, whatever that thinks of the event.
+func word(a Answer, err error) error {
+	switch {
+	case err == nil, a.Status >= 200 && a.Status < 500 && a.Status != 429:
+		return nil
+	case errors.Is(err, ErrSkip):
+		return errNoWord
+	}
+	return err
 }

@@ -22,6 +22,8 @@ const (
 	requestTime = 15 * time.Second
 	// maxAnswer is how much of an answer is read.
 	maxAnswer = 64 << 10
+	// keptAnswer is how much of an answer the log of attempts keeps.
+	keptAnswer = 1 << 10
 	// maxRetryAfter is the longest pause that an endpoint may ask for: the longest of the ladder's.
 	maxRetryAfter = 24 * time.Hour
 )
@@ -76,6 +78,16 @@ func NewClient(allow []netip.Prefix) *Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
+
+// Within returns the same client with a shorter time for a request than 15 s.
+func (c *Client) Within(t time.Duration) *Client {
+	shorter := *c.http
+	shorter.Timeout = min(t, requestTime)
+	return &Client{&shorter}
+}
+
+// Close closes the connections that are idle.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func isAllowed(allow []netip.Prefix, address string) bool {
 	at, err := netip.ParseAddrPort(address)

@@ -2,7 +2,6 @@ package forward
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -26,9 +25,13 @@ const (
 	awayWait = time.Second
 	// throttleWait is the pause that an endpoint gets which asks for one and does not say how long.
 	throttleWait = 5 * time.Second
+	// sendGrace is how long attempts under way go on when the deliverer has to end.
+	sendGrace = 150 * time.Millisecond
+	// rateSpan is how much of what its rate lets a destination take is claimed at once.
+	rateSpan = 10 * time.Second
 	// finishTime bounds the booking of outcomes, also when the process ends.
 	finishTime = 5 * time.Second
-	// disableAfter is how long nothing but failures stops a destination.
+	// disableAfter is how long there may be nothing but failures before a destination is disabled.
 	disableAfter = 120 * time.Hour
 	// maxBatch is the most that is claimed at once.
 	maxBatch = 512
@@ -49,7 +52,7 @@ type Outlet struct {
 // DeliveryBooks is what the deliverer asks of the ledger.
 type DeliveryBooks interface {
 	ClaimDeliveries(ctx context.Context, network, destination string, lease time.Duration, limit int) ([]tracker.Delivery, error)
-	ReleaseDeliveries(ctx context.Context, network string, ids []string) error
+	ReleaseDeliveries(ctx context.Context, network string, unsent []tracker.Delivery) error
 	FinishDeliveries(ctx context.Context, network, destination string, outcomes []tracker.DeliveryOutcome) error
 	DeliveryEvent(ctx context.Context, d tracker.Delivery) (tracker.Event, error)
 	MayDeliver(ctx context.Context, network, destination string) (may bool, failingSince time.Time, err error)
@@ -67,9 +70,9 @@ type Deliverer struct {
 	limiter *rate.Limiter
 	breaker *gobreaker.TwoStepCircuitBreaker[any]
 	logger  *slog.Logger
-	now     func() time.Time
 
 	batch  int          // how many to claim
+	away   bool         // the books are, and the log says so
 	paused atomic.Int64 // the endpoint wants no attempt before that time, in nanoseconds since 1970
 }
 
@@ -84,63 +87,64 @@ func NewDeliverer(o Outlet, books DeliveryBooks, logger *slog.Logger) *Deliverer
 	}
 	return &Deliverer{
 		outlet: o, books: books, client: NewClient(o.Allow), limiter: rate.NewLimiter(limit, 1),
-		breaker: breakers.of(o.To.Host()), logger: logger, now: time.Now, batch: o.Concurrency,
+		breaker: breakers.of(o.To.Host()), logger: logger, batch: o.Concurrency,
 	}
 }
 
-// Run delivers until ctx ends. Attempts under way then are waited for no longer than the client lets them be.
+// Run delivers until ctx ends. Attempts under way then have a moment to end; what they were about is sent again, under the same
+// id, where they do not.
 func (d *Deliverer) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		wait(ctx, d.step(ctx))
+		if rest := d.step(ctx); rest > 0 {
+			pause(ctx, rest)
+		}
 	}
-}
-
-// wait waits, or until ctx ends.
-func wait(ctx context.Context, t time.Duration) {
-	if t <= 0 {
-		return
-	}
-	timer := time.NewTimer(t)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	d.client.Close()
 }
 
 // step delivers one batch and returns how long to wait before the next.
 func (d *Deliverer) step(ctx context.Context) time.Duration {
-	if pause := time.Unix(0, d.paused.Load()).Sub(d.now()); pause > 0 {
-		return min(pause, awayWait)
+	if left := d.pauseLeft(); left > 0 {
+		return min(left, awayWait)
 	}
-	limit := d.batch
-	switch d.breaker.State() {
-	case gobreaker.StateOpen:
+	limit := d.limit()
+	if limit == 0 {
 		return awayWait
-	case gobreaker.StateHalfOpen:
-		limit = 1
 	}
 	may, failingSince, err := d.books.MayDeliver(ctx, d.outlet.Network, d.outlet.Destination)
-	if err != nil || !may {
-		d.away(ctx, err)
-		return awayWait
-	}
-	if !failingSince.IsZero() && d.now().Sub(failingSince) >= disableAfter {
-		d.disable(ctx, "it has known nothing but failures for "+disableAfter.String())
+	if d.report(ctx, err); err != nil || !may {
 		return awayWait
 	}
 	claimed, err := d.books.ClaimDeliveries(ctx, d.outlet.Network, d.outlet.Destination, lease, limit)
-	if err != nil {
-		d.away(ctx, err)
+	if d.report(ctx, err); err != nil {
 		return awayWait
 	}
 	if len(claimed) == 0 {
 		return idleWait
 	}
 	started := time.Now()
-	d.deliver(ctx, claimed, started)
+	done := d.deliver(ctx, claimed, started)
+	d.book(ctx, done)
+	d.judge(ctx, done, failingSince)
 	d.adapt(len(claimed), time.Since(started))
+	if len(done.outcomes) == 0 {
+		return awayWait // nothing could be sent: not to claim and release in a circle
+	}
 	return 0
+}
+
+// limit is how many to claim: none while the endpoint is left alone, and one to try it again.
+func (d *Deliverer) limit() int {
+	switch d.breaker.State() {
+	case gobreaker.StateOpen:
+		return 0
+	case gobreaker.StateHalfOpen:
+		return 1
+	}
+	if d.outlet.Rate > 0 {
+		return min(d.batch, 1+int(d.outlet.Rate*rateSpan.Seconds()))
+	}
+	return d.batch
 }
 
 // adapt lets batches grow while they are quick, so that each transaction books many, and shrink before a slow endpoint lets one
@@ -150,48 +154,49 @@ func (d *Deliverer) adapt(claimed int, took time.Duration) {
 	case took > lease/12:
 		d.batch = d.outlet.Concurrency
 	case took < time.Second && claimed == d.batch:
-		d.batch = min(2*d.batch, maxBatch)
+		d.batch = min(2*d.batch, max(maxBatch, d.outlet.Concurrency))
 	}
 }
 
-// away logs, once a while, that the books are.
-func (d *Deliverer) away(ctx context.Context, err error) {
-	if err != nil && ctx.Err() == nil {
-		d.logger.Warn("deliveries wait for the ledger", "destination", d.outlet.Destination, "error", err)
+// report logs that the books are away, and that they are back.
+func (d *Deliverer) report(ctx context.Context, err error) {
+	switch {
+	case err == nil && d.away:
+		d.away = false
+		d.logger.Info("deliveries go on: the ledger is back", "destination", d.outlet.Destination)
+	case err != nil && !d.away && ctx.Err() == nil:
+		d.away = true
+		d.logger.Error("deliveries wait for the ledger", "destination", d.outlet.Destination, "error", err)
 	}
 }
 
-// disable stops the destination on all hubs. Of several hubs one tells of it.
-func (d *Deliverer) disable(ctx context.Context, why string) {
-	first, err := d.books.DisableDestination(ctx, d.outlet.Network, d.outlet.Destination)
-	if err != nil {
-		d.away(ctx, err)
-		return
-	}
-	if first {
-		destinationsDisabled.WithLabelValues(d.outlet.Destination).Inc()
-		d.logger.Error("a destination is disabled: "+why+"; nothing is lost, and `caddy affiliate delivery resume` lets it go on",
-			"destination", d.outlet.Destination, "network", d.outlet.Network)
-	}
+// results is what came of a batch.
+type results struct {
+	outcomes []tracker.DeliveryOutcome
+	unsent   []tracker.Delivery
+	gone     bool // the endpoint wants no more of anything
 }
 
-// deliver sends a batch and books what came of it.
-func (d *Deliverer) deliver(ctx context.Context, claimed []tracker.Delivery, started time.Time) {
+// deliver sends a batch. What it cannot begin in time, so that the lease outlives the attempt, it leaves unsent.
+func (d *Deliverer) deliver(ctx context.Context, claimed []tracker.Delivery, started time.Time) (done results) {
+	starting, cancel := context.WithDeadline(ctx, started.Add(lastStart))
+	defer cancel()
+	sending, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer context.AfterFunc(ctx, func() {
+		pause(sending, sendGrace)
+		cut()
+	})()
+
 	var mu sync.Mutex
-	var outcomes []tracker.DeliveryOutcome
-	var unsent []string
 	work := make(chan tracker.Delivery)
 	var senders sync.WaitGroup
 	for range min(d.outlet.Concurrency, len(claimed)) {
 		senders.Go(func() {
 			for delivery := range work {
-				outcome, sent := d.attempt(ctx, delivery, started)
+				outcome, verdict := d.attempt(starting, sending, delivery)
 				mu.Lock()
-				if sent {
-					outcomes = append(outcomes, outcome)
-				} else {
-					unsent = append(unsent, delivery.ID)
-				}
+				done.note(delivery, outcome, verdict)
 				mu.Unlock()
 			}
 		})
@@ -201,95 +206,65 @@ func (d *Deliverer) deliver(ctx context.Context, claimed []tracker.Delivery, sta
 	}
 	close(work)
 	senders.Wait()
-	d.book(ctx, outcomes, unsent)
+	return done
 }
 
-// book books the outcomes, also when ctx has ended, and gives back what was not sent.
-func (d *Deliverer) book(ctx context.Context, outcomes []tracker.DeliveryOutcome, unsent []string) {
+func (r *results) note(delivery tracker.Delivery, outcome tracker.DeliveryOutcome, v verdict) {
+	if v == unsent {
+		r.unsent = append(r.unsent, delivery)
+		return
+	}
+	r.outcomes = append(r.outcomes, outcome)
+	r.gone = r.gone || v == goneForGood
+}
+
+// book books what came of a batch, also when ctx has ended, and gives back what was not sent.
+func (d *Deliverer) book(ctx context.Context, done results) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
 	defer cancel()
-	err := d.books.FinishDeliveries(ctx, d.outlet.Network, d.outlet.Destination, outcomes)
+	err := d.books.FinishDeliveries(ctx, d.outlet.Network, d.outlet.Destination, done.outcomes)
 	if err == nil {
-		err = d.books.ReleaseDeliveries(ctx, d.outlet.Network, unsent)
+		err = d.books.ReleaseDeliveries(ctx, d.outlet.Network, done.unsent)
 	}
 	if err != nil {
 		d.logger.Error("what became of deliveries could not be booked; they are sent again under the same ids",
-			"destination", d.outlet.Destination, "deliveries", len(outcomes)+len(unsent), "error", err)
+			"destination", d.outlet.Destination, "deliveries", len(done.outcomes)+len(done.unsent), "error", err)
 	}
 }
 
-// attempt makes one attempt, unless there is no time left for it, or the endpoint is left alone.
-func (d *Deliverer) attempt(ctx context.Context, delivery tracker.Delivery, claimed time.Time) (o tracker.DeliveryOutcome, sent bool) {
-	if d.limiter.Wait(ctx) != nil || time.Since(claimed) > lastStart || time.Unix(0, d.paused.Load()).After(d.now()) {
-		return o, false
+// judge disables the destination if its endpoint wants no more, or if a batch was nothing but failures and so was everything for
+// long before it.
+func (d *Deliverer) judge(ctx context.Context, done results, failingSince time.Time) {
+	failed, sent := false, false
+	for _, o := range done.outcomes {
+		failed = failed || o.State == tracker.DeliveryDue
+		sent = sent || o.State == tracker.DeliverySent && !o.Skipped
 	}
-	event, err := d.books.DeliveryEvent(ctx, delivery)
-	if errors.Is(err, tracker.ErrNotFound) {
-		return d.outcome(delivery, d.now(), 0, Answer{}, err), true
-	}
-	if err != nil {
-		return o, false
-	}
-	done, err := d.breaker.Allow()
-	if err != nil {
-		return o, false
-	}
-	inFlight.WithLabelValues(d.outlet.Destination).Inc()
-	defer inFlight.WithLabelValues(d.outlet.Destination).Dec()
-	at, began := d.now(), time.Now()
-	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTime)
-	defer cancel()
-	answer, err := d.outlet.To.Send(sending, d.client, event)
-	took := time.Since(began)
-	attemptSeconds.WithLabelValues(d.outlet.Destination).Observe(took.Seconds())
-	if alive(answer, err) || errors.Is(err, ErrSkip) {
-		done(nil)
-	} else {
-		done(err)
-	}
-	d.heed(ctx, err)
-	return d.outcome(delivery, at, took, answer, err), true
-}
-
-// heed does what a failure asks of the whole destination.
-func (d *Deliverer) heed(ctx context.Context, err error) {
-	var f *Failure
-	if !errors.As(err, &f) {
-		return
-	}
-	if f.Gone {
-		d.disable(ctx, "its endpoint answers 410, gone")
-	}
-	if f.Throttled {
-		d.paused.Store(d.now().Add(max(f.RetryAfter, throttleWait)).UnixNano())
-	}
-}
-
-// outcome says what becomes of a delivery after an attempt.
-func (d *Deliverer) outcome(
-	delivery tracker.Delivery, at time.Time, took time.Duration, answer Answer, err error,
-) tracker.DeliveryOutcome {
-	o := tracker.DeliveryOutcome{ID: delivery.ID, State: tracker.DeliverySent, Attempt: tracker.Attempt{
-		Time: at, DurationUS: took.Microseconds(), Status: answer.Status, Answer: string(answer.Body),
-	}}
-	var f *Failure
 	switch {
-	case err == nil || errors.Is(err, ErrSkip):
-	case errors.Is(err, tracker.ErrNotFound):
-		o.State, o.Attempt.Error = tracker.DeliveryGone, "what it was about was erased, or is not to be shared"
-	default:
-		o.Attempt.Error = err.Error()
-		asked := time.Duration(0)
-		if errors.As(err, &f) {
-			asked = f.RetryAfter
-		}
-		wait, again := next(delivery.Step, asked)
-		if again && (f == nil || !f.Permanent) {
-			o.State, o.DueAt = tracker.DeliveryDue, d.now().Add(wait)
-		} else {
-			o.State = tracker.DeliveryDead
-		}
+	case done.gone:
+		d.disable(ctx, "its endpoint answers 410, gone")
+	case failed && !sent && !failingSince.IsZero() && time.Since(failingSince) >= disableAfter:
+		d.disable(ctx, "it has known nothing but failures for "+disableAfter.String())
 	}
-	count(d.outlet.Destination, o.State, err)
-	return o
+}
+
+// disable stops the destination on all hubs. Of several hubs one tells of it.
+func (d *Deliverer) disable(ctx context.Context, why string) {
+	first, err := d.books.DisableDestination(ctx, d.outlet.Network, d.outlet.Destination)
+	d.report(ctx, err)
+	if err == nil && first {
+		destinationsDisabled.WithLabelValues(d.outlet.Destination).Inc()
+		d.logger.Error("a destination is disabled: "+why+"; nothing is lost, and `caddy affiliate delivery resume` lets it go on",
+			"destination", d.outlet.Destination, "network", d.outlet.Network)
+	}
+}
+
+// pauseLeft is how long the endpoint still wants no attempt.
+func (d *Deliverer) pauseLeft() time.Duration { return time.Until(time.Unix(0, d.paused.Load())) }
+
+// pauseFor lets no attempt begin for that long. A longer pause is not cut short.
+func (d *Deliverer) pauseFor(t time.Duration) {
+	until := time.Now().Add(t).UnixNano()
+	for was := d.paused.Load(); was < until && !d.paused.CompareAndSwap(was, until); was = d.paused.Load() {
+	}
 }

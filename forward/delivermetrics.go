@@ -50,6 +50,13 @@ func deliverCollectors() []prometheus.Collector {
 	}
 }
 
+// forgetGauges drops what the gauges say of a destination that this process serves no longer.
+func forgetGauges(destination string) {
+	for _, g := range []*prometheus.GaugeVec{breakerOpen, dueDeliveries, deadDeliveries, oldestDue} {
+		g.DeleteLabelValues(destination)
+	}
+}
+
 // count counts an attempt.
 func count(destination string, state tracker.DeliveryState, err error) {
 	outcome := string(state)

@@ -24,6 +24,14 @@ type Destination interface {
 type Answer struct {
 	Status int    // of HTTP; 0: nothing came back
 	Body   []byte // its beginning; what is over a kilobyte is cut
+	Ref    string // what the destination calls the event's subject, at most tracker.MaxRef bytes; see Remembering
+}
+
+// Remembering is a Destination that has to know later what it called something: events come with the Ref of an earlier Answer.
+type Remembering interface {
+	Destination
+	// Remembers does nothing.
+	Remembers()
 }
 
 // ErrSkip is what Send returns for an event that the destination has nothing to do with. It counts as sent.

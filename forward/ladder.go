@@ -23,5 +23,5 @@ func next(step int, retryAfter time.Duration) (time.Duration, bool) {
 	}
 	wait := ladder[max(step, 1)]
 	wait += time.Duration((rand.Float64()*0.4 - 0.2) * float64(wait))
-	return max(wait, retryAfter), true
+	return max(wait, min(retryAfter, maxRetryAfter)), true
 }

@@ -28,6 +28,7 @@ func Deliver(ctx context.Context, outlets []Outlet, books DeliveryBooks, logger 
 // look keeps the gauges of a destination.
 func (d *Deliverer) look(ctx context.Context) {
 	name := d.outlet.Destination
+	defer forgetGauges(name)
 	for ctx.Err() == nil {
 		open := 0.0
 		if d.breaker.State() != gobreaker.StateClosed {
@@ -37,13 +38,13 @@ func (d *Deliverer) look(ctx context.Context) {
 		if s, err := d.books.DestinationState(ctx, d.outlet.Network, name); err == nil {
 			age := time.Duration(0)
 			if s.OldestDueAt != nil {
-				age = d.now().Sub(*s.OldestDueAt)
+				age = time.Since(*s.OldestDueAt)
 			}
 			dueDeliveries.WithLabelValues(name).Set(float64(s.Due))
 			deadDeliveries.WithLabelValues(name).Set(float64(s.Dead))
 			oldestDue.WithLabelValues(name).Set(max(0, age.Seconds()))
 		}
-		wait(ctx, gaugeEvery)
+		pause(ctx, gaugeEvery)
 	}
 }
 
@@ -54,11 +55,11 @@ func SendTest(ctx context.Context, o Outlet, now time.Time) tracker.Attempt {
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
+	client := NewClient(o.Allow)
+	defer client.Close()
 	began := time.Now()
-	answer, err := o.To.Send(ctx, NewClient(o.Allow), event)
-	a := tracker.Attempt{N: 1, Time: now.UTC(), DurationUS: time.Since(began).Microseconds(), Status: answer.Status, Answer: string(answer.Body)}
-	if err != nil {
-		a.Error = err.Error()
-	}
+	answer, err := o.To.Send(ctx, client, event)
+	a := attemptOf(now, time.Since(began), answer, err)
+	a.N = 1
 	return a
 }

@@ -47,6 +47,8 @@ type DeliveryOutcome struct {
 	Attempt Attempt // N is ignored
 	State   DeliveryState
 	DueAt   time.Time // of the next attempt; with DeliveryDue
+	Ref     string    // what the destination calls the subject; empty: what is known of it stays
+	Skipped bool      // it counts as sent, but the destination had nothing to do with it, so it says nothing of its health
 }
 
 // DestinationState is what the books know of a destination.

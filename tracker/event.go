@@ -40,8 +40,18 @@ type Event struct {
 	Customer    *Customer      `json:"-"`
 	Transaction *Transaction   `json:"-"` // with its Customer
 	Affiliate   *Affiliate     `json:"-"`
+	FormerID    string         `json:"-"` // of an affiliate: the id_from_network that it had until it was deleted or given another
+	GroupTokens *ProgramTokens `json:"-"` // of a group; the subject is its number and the programme, GroupSubject
 	Link        *CatalogLink   `json:"-"` // of the session's or the conversion's link, where it has one
+
+	// What the destination is reminded of, if its Route asks for it.
+	Ref        string `json:"-"` // what it called the subject when it took an event of it; empty: it did not, or named nothing
+	SessionRef string `json:"-"` // likewise, of a conversion's session
+	InDoubt    bool   `json:"-"` // nobody knows what became of the attempt before: whoever made it has not lived to say
 }
+
+// MaxRef is the longest that a destination may call something, in bytes.
+const MaxRef = 1024
 
 // Route is a destination as the books have to know it: of which events it gets a delivery.
 type Route struct {
@@ -52,4 +62,5 @@ type Route struct {
 	Statuses    []ConversionStatus // of conversions, after the change; empty: all
 	Campaigns   []string           // of conversions and customers, by name; empty: all
 	Ordered     bool               // events of one subject are sent one after the other, each until it is sent or dead
+	Remembers   bool               // its events come with what it called things before
 }

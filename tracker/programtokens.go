@@ -6,27 +6,38 @@ import (
 	"math"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // ProgramTokens are the parameters of a group, or of a user, for one affiliate programme (Geniuslink's group affiliate tokens).
 type ProgramTokens struct {
-	ID      string // 32 hexadecimal digits
-	Network string
+	ID      string `json:"id"` // 32 hexadecimal digits
+	Network string `json:"network"`
 	TokensFields
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 // TokensFields is what may be said of program tokens. A group, or where there is none a user, has one set of them for each
 // programme.
 type TokensFields struct {
-	GroupID    *uint32 // nil: they are the user's own
-	Username   string  // of a group's: who keeps them
-	Program    string  // the programme's guid
-	Parameters map[string]string
-	Hosts      []string // where the parameters are added: these hosts and those below them; none: everywhere
+	GroupID    *uint32           `json:"group_id,omitempty"` // nil: they are the user's own
+	Username   string            `json:"username"`           // of a group's: who keeps them
+	Program    string            `json:"program"`            // the programme's guid
+	Parameters map[string]string `json:"parameters"`
+	Hosts      []string          `json:"hosts"` // where the parameters are added: these hosts and those below them; none: everywhere
+}
+
+// GroupSubject names the tokens of a group for a programme, also when there are none any more: 7/amazon-de.
+func GroupSubject(group uint32, program string) string { return fmt.Sprintf("%d/%s", group, program) }
+
+// ParseGroupSubject is the inverse of GroupSubject.
+func ParseGroupSubject(subject string) (group uint32, program string, ok bool) {
+	number, program, found := strings.Cut(subject, "/")
+	n, err := strconv.ParseUint(number, 10, 32)
+	return uint32(n), program, found && err == nil && IsProgram(program)
 }
 
 // TokensFilter selects program tokens: a group's, or with none those that users have of their own.

@@ -87,23 +87,24 @@ type Message struct {
 
 // Data is what an event is about. Which of the members is there depends on its type; they are as the native API has them.
 type Data struct {
-	Network     string                `json:"network"`
-	Subject     string                `json:"subject"`        // the id of what it happened to
-	Test        bool                  `json:"test,omitempty"` // sent by hand
-	Gone        bool                  `json:"gone,omitempty"` // it was deleted
-	Session     *tracker.ShownSession `json:"session,omitempty"`
-	Conversion  *tracker.Conversion   `json:"conversion,omitempty"`
-	Change      *tracker.Change       `json:"change,omitempty"` // of a conversion: the entry of its history that the event is
-	Customer    *tracker.Customer     `json:"customer,omitempty"`
-	Transaction *tracker.Transaction  `json:"transaction,omitempty"`
-	Affiliate   *tracker.Affiliate    `json:"affiliate,omitempty"`
+	Network     string                 `json:"network"`
+	Subject     string                 `json:"subject"`        // the id of what it happened to
+	Test        bool                   `json:"test,omitempty"` // sent by hand
+	Gone        bool                   `json:"gone,omitempty"` // it was deleted
+	Session     *tracker.ShownSession  `json:"session,omitempty"`
+	Conversion  *tracker.Conversion    `json:"conversion,omitempty"`
+	Change      *tracker.Change        `json:"change,omitempty"` // of a conversion: the entry of its history that the event is
+	Customer    *tracker.Customer      `json:"customer,omitempty"`
+	Transaction *tracker.Transaction   `json:"transaction,omitempty"`
+	Affiliate   *tracker.Affiliate     `json:"affiliate,omitempty"`
+	GroupTokens *tracker.ProgramTokens `json:"group_tokens,omitempty"`
 }
 
 // message is the body for an event.
 func message(e tracker.Event) Message {
 	m := Message{Type: e.Kind, Timestamp: e.Time.UTC(), Data: Data{
 		Network: e.Network, Subject: e.Subject, Test: e.Kind == tracker.EventTest, Gone: e.Gone,
-		Conversion: e.Conversion, Customer: e.Customer, Transaction: e.Transaction, Affiliate: e.Affiliate,
+		Conversion: e.Conversion, Customer: e.Customer, Transaction: e.Transaction, Affiliate: e.Affiliate, GroupTokens: e.GroupTokens,
 	}}
 	if e.Session != nil && e.Kind == tracker.EventSession {
 		shown := tracker.ShowSession(*e.Session)

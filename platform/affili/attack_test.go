@@ -1,6 +1,7 @@
 package affili
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -42,22 +43,23 @@ func TestHostileRequests(t *testing.T) {
 		path, body string
 		status     int
 	}{
-		"depth":                  {"conversions", nested[:60_000], 422},
-		"lists":                  {"conversions", `{"commissions":` + strings.Repeat("[", 50_000), 422},
-		"an oversized one":       {"conversions", `{"name":"` + strings.Repeat("x", 70_000) + `"}`, 413},
-		"no JSON":                {"conversions", `{"type":`, 422},
-		"two objects":            {"conversions", `{} {}`, 422},
-		"an array":               {"set-cookie", `[{"referrer":"x"}]`, 422},
-		"nothing":                {"set-cookie", ``, 422},
-		"no UTF-8":               {"set-cookie", "{\"referrer\":\"\xff\"}", 422},
-		"an object for a string": {"set-cookie", `{"referrer":{"$ne":1}}`, 422},
-		"an exponent":            {"conversions", `{"type":"buy","external_id":"1","amount":1e2000000000,"commissions":[{"name":"b","sub_amount":1}],"token":"x"}`, 422},
-		"a negative":             {"conversions", `{"type":"buy","external_id":"1","amount":-5,"commissions":[{"name":"b","sub_amount":-5}],"token":"x"}`, 422},
-		"too many parts":         {"conversions", `{"type":"buy","external_id":"1","amount":0,"commissions":[` + strings.Repeat(`{},`, 5000) + `{}],"token":"x"}`, 422},
-		"NUL":                    {"conversions", `{"type":"buy","external_id":"a\u0000b","amount":0,"commissions":[{"name":"b","sub_amount":0}],"token":"x"}`, 422},
-		"a long id":              {"conversions", `{"type":"click","external_id":"` + strings.Repeat("x", 256) + `","token":"x"}`, 422},
-		"NUL in a path":          {"conversions/%00", `{"status":1}`, 404},
-		"a path in a path":       {"conversions/..%2f..", `{"status":1}`, 404},
+		"depth":                   {"conversions", nested[:60_000], 422},
+		"lists":                   {"conversions", `{"commissions":` + strings.Repeat("[", 50_000), 422},
+		"an oversized one":        {"conversions", `{"name":"` + strings.Repeat("x", 70_000) + `"}`, 413},
+		"no JSON":                 {"conversions", `{"type":`, 422},
+		"two objects":             {"conversions", `{} {}`, 422},
+		"an array":                {"set-cookie", `[{"referrer":"x"}]`, 422},
+		"nothing":                 {"set-cookie", ``, 422},
+		"no UTF-8":                {"set-cookie", "{\"referrer\":\"\xff\"}", 422},
+		"an object for a string":  {"set-cookie", `{"referrer":{"$ne":1}}`, 422},
+		"an object for an aff_id": {"conversions", `{"type":"click","token":false,"aff_id":{},"referrer":"x"}`, 422},
+		"an exponent":             {"conversions", `{"type":"buy","external_id":"1","amount":1e2000000000,"commissions":[{"name":"b","sub_amount":1}],"token":"x"}`, 422},
+		"a negative":              {"conversions", `{"type":"buy","external_id":"1","amount":-5,"commissions":[{"name":"b","sub_amount":-5}],"token":"x"}`, 422},
+		"too many parts":          {"conversions", `{"type":"buy","external_id":"1","amount":0,"commissions":[` + strings.Repeat(`{},`, 5000) + `{}],"token":"x"}`, 422},
+		"NUL":                     {"conversions", `{"type":"buy","external_id":"a\u0000b","amount":0,"commissions":[{"name":"b","sub_amount":0}],"token":"x"}`, 422},
+		"a long id":               {"conversions", `{"type":"click","external_id":"` + strings.Repeat("x", 256) + `","token":"x"}`, 422},
+		"NUL in a path":           {"conversions/%00", `{"status":1}`, 404},
+		"a path in a path":        {"conversions/..%2f..", `{"status":1}`, 404},
 	} {
 		started := time.Now()
 		got := s.do("POST", c.path, c.body).want(c.status)
@@ -142,4 +144,37 @@ func TestBooksThatAreAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.do("GET", "conversions", "").want(http.StatusServiceUnavailable)
+}
+
+// broken are books that fail.
+type broken struct {
+	Books
+	err error // nil: they panic
+}
+
+func (b broken) Conversions(
+	context.Context, string, tracker.ConversionFilter, tracker.Page,
+) ([]tracker.Conversion, string, error) {
+	if b.err == nil {
+		panic("a secret value")
+	}
+	return nil, "", b.err
+}
+
+// What is our own fault is logged, and not told.
+func TestOurFaults(t *testing.T) {
+	for _, err := range []error{nil, errors.New("a secret value: disk I/O error")} {
+		s := newShop(t, func(o *Options) {
+			books := o.Books
+			o.Books = func() (Books, error) {
+				real, _ := books()
+				return broken{real, err}, nil
+			}
+		})
+		got := s.do("GET", "conversions", "").want(http.StatusInternalServerError)
+		if strings.Contains(got.body, "secret") || !strings.Contains(s.log.String(), "level=ERROR") ||
+			!strings.Contains(s.log.String(), "dialect=affili") || err == nil && strings.Contains(s.log.String(), "secret") {
+			t.Errorf("%v: answered %s, and logged %s", err, got.body, s.log.String())
+		}
+	}
 }

@@ -64,6 +64,8 @@ func (s *server) createConversion(ctx context.Context, c *call) (any, error) {
 // requireWho notes what is missing of token, aff_id and referrer. A token says more than the others, and a script that has none
 // sends false.
 func (b *body) requireWho() {
+	b.text("aff_id")
+	b.text("referrer")
 	if _, there := b.members["token"]; !there || b.strict {
 		b.require("token")
 	}

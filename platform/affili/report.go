@@ -104,18 +104,29 @@ func (s *server) book(
 		return nil, err
 	}
 	if !refused && !hasToken {
-		link, param, err := findLink(ctx, books, n.Network, b)
-		if err == nil && link != nil {
-			session.ID = followingID(&n)
-			n.Evidence.Session = session.ID
-			err = addSession(ctx, books, session, link, param, s.Now())
-		}
-		if err != nil {
+		if err := s.clickNow(ctx, books, &n, b, session); err != nil {
 			return nil, err
 		}
 	}
 	answer, _, err := books.CreateConversion(ctx, n)
 	return answer, err
+}
+
+// clickNow books a session on the link that the body names, if it names one, as the evidence of the conversion.
+func (s *server) clickNow(
+	ctx context.Context, books Books, n *tracker.NewConversion, b *body, session tracker.Session,
+) error {
+	link, param, err := findLink(ctx, books, n.Network, b)
+	if err != nil || link == nil {
+		return err
+	}
+	session.ID = followingID(n)
+	n.Evidence.Session = session.ID
+	err = addSession(ctx, books, session, link, param, s.Now())
+	if errors.Is(err, tracker.ErrNotFound) { // the sale counts all the same
+		return nil
+	}
+	return err
 }
 
 // check is what the books would say is wrong with the conversion.

@@ -3,11 +3,14 @@ package affili
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
+
+var errNoLink = fails(http.StatusUnprocessableEntity, "referrer", "names no link that is live")
 
 // setCookie makes a session for a visitor whom the merchant's own server has met. Of that server nothing is kept.
 func (s *server) setCookie(ctx context.Context, c *call) (any, error) {
@@ -23,11 +26,11 @@ func (s *server) newCookie(ctx context.Context, books Books, network string, b *
 	if err != nil {
 		return nil, err
 	}
-	if link == nil && len(b.wrong) == 0 {
-		b.wrong.Add("referrer", "names no link that is live")
-	}
 	if err := b.wrong.Err(); err != nil {
 		return nil, err
+	}
+	if link == nil {
+		return nil, errNoLink
 	}
 	window, err := s.window(ctx, books, link)
 	if err != nil {
@@ -40,13 +43,17 @@ func (s *server) newCookie(ctx context.Context, books Books, network string, b *
 	if !ok {
 		return nil, &errAway // the server is starting
 	}
-	if err := addSession(ctx, books, session, link, param, now); err != nil {
+	err = addSession(ctx, books, session, link, param, now)
+	if errors.Is(err, tracker.ErrNotFound) { // it was disabled just now
+		err = errNoLink
+	}
+	if err != nil {
 		return nil, err
 	}
 	return Cookie{Token: token, ValidDays: days(window), DeleteCookie: true}, nil
 }
 
-// addSession books the session on the link.
+// addSession books the session on the link. tracker.ErrNotFound: the link is not live any more.
 func addSession(
 	ctx context.Context, books Books, session tracker.Session, link *tracker.CatalogLink, param string, now time.Time,
 ) error {

@@ -20,7 +20,7 @@ type caller struct {
 // field lets a field of the root in: its caller has a good key with that scope and may make one more request. Each field counts
 // as one, since one document may hold many.
 func (c *call) field(ctx context.Context, operation string, scope tracker.Scope) (*caller, error) {
-	platform.Operation(ctx, operation)
+	c.name(ctx, operation)
 	c.once.Do(func() { c.caller, c.failure = c.authenticate(ctx) })
 	if c.failure != nil {
 		return nil, c.failure
@@ -32,6 +32,11 @@ func (c *call) field(ctx context.Context, operation string, scope tracker.Scope)
 		return nil, codeUnauthorized.fault()
 	}
 	return c.caller, nil
+}
+
+// name names the request after the first field that is resolved: several may be at once.
+func (c *call) name(ctx context.Context, operation string) {
+	c.named.Do(func() { platform.Operation(ctx, operation) })
 }
 
 // change is field for one that changes something, which a GET never does.

@@ -87,8 +87,11 @@ func (f *fault) told() Error {
 func (c code) fault() *fault { return &fault{code: c} }
 
 // of is a fault with what is wrong with one field of the input.
-func (c code) of(field, message string) *fault {
-	return &fault{code: c, wrong: []ValidationError{{Message: message, InputPath: []string{"input", field}}}}
+func (c code) of(field, message string) *fault { return c.at(message, "input", field) }
+
+// at is a fault with what is wrong with the argument, or the field of one, that the path leads to.
+func (c code) at(message string, path ...string) *fault {
+	return &fault{code: c, wrong: []ValidationError{{Message: message, InputPath: path}}}
 }
 
 // inputs names the fields of the inputs, and the codes, for the fields of ours.

@@ -22,9 +22,7 @@ func (root) AffiliateLink(ctx context.Context, args struct{ Subdomain text }) (*
 		link, err = c.only(ctx, tracker.LinkFilter{Code: name})
 	}
 	if errors.Is(err, tracker.ErrNotFound) || err == nil && !link.Enabled {
-		f := codeSubdomain.of("", "There is no such affiliate link, or it is disabled.")
-		f.wrong[0].InputPath = []string{"subdomain"}
-		return nil, f
+		return nil, codeSubdomain.at(noSuchLink, "subdomain")
 	}
 	if err != nil {
 		return nil, faultOf(err)

@@ -87,6 +87,8 @@ type call struct {
 	authorization string // of the request's header
 	safe          bool   // it was a GET, which changes nothing
 
+	named sync.Once // for the metrics
+
 	once    sync.Once // for what follows
 	caller  *caller
 	failure error

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/access"
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -37,8 +36,8 @@ var grants = []struct {
 
 // ObtainKrakenToken answers obtainKrakenToken.
 func (root) ObtainKrakenToken(ctx context.Context, args struct{ Input tokenInput }) (*tokenPayload, error) {
-	platform.Operation(ctx, "obtainKrakenToken")
 	c, in := callOf(ctx), &args.Input
+	c.name(ctx, "obtainKrakenToken")
 	if c.safe {
 		return nil, codeDisabled.fault()
 	}

@@ -120,7 +120,7 @@ func (l *Ledger) UpdateAffiliate(
 		if a, err = readAffiliate(ctx, c.tx, network, id); err != nil {
 			return err
 		}
-		before := affiliateValues(a.AffiliateFields)
+		before, former := affiliateValues(a.AffiliateFields), a.IDFromNetwork
 		if err := change(&a.AffiliateFields); err != nil {
 			return err
 		}
@@ -136,8 +136,13 @@ func (l *Ledger) UpdateAffiliate(
 		if err := c.update(ctx, affiliateKind.kind, id, before, affiliateValues(a.AffiliateFields)); err != nil {
 			return err
 		}
+		if former == a.IDFromNetwork {
+			former = ""
+		}
 		if c.changed {
-			c.tellAffiliate(network, id)
+			if err := c.tellFormer(ctx, network, id, former); err != nil {
+				return err
+			}
 		}
 		a, err = readAffiliate(ctx, c.tx, network, id)
 		return err
@@ -152,7 +157,13 @@ func (l *Ledger) UpdateAffiliate(
 // or a customer, and can only be archived; ErrNotFound.
 func (l *Ledger) DeleteAffiliate(ctx context.Context, network string, id int64) error {
 	err := l.change(ctx, func(c *catalog) error {
-		c.tellAffiliate(network, id)
+		a, err := readAffiliate(ctx, c.tx, network, id)
+		if err != nil {
+			return err
+		}
+		if err := c.tellFormer(ctx, network, id, a.IDFromNetwork); err != nil {
+			return err
+		}
 		return c.remove(ctx, "affiliate", "affiliate_id", network, id)
 	})
 	if err != nil {

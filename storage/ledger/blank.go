@@ -9,7 +9,7 @@ import (
 // blanked returns the session without its visitor, as blankSessions leaves its row.
 func blanked(s Session) *Session {
 	s.Visitor, s.IP, s.UserAgent, s.Browser, s.OS, s.Device = tracker.VisitorID{}, "", "", "", "", ""
-	s.Query, s.Referrer, s.SubIDs, s.ClickIDs = "", "", nil, nil
+	s.Query, s.Referrer, s.SubIDs, s.ClickIDs, s.QueryParams, s.QuoteShareID = "", "", nil, nil, "", ""
 	return &s
 }
 
@@ -42,7 +42,9 @@ func blankDecision(d *tracker.Decision) {
 
 func blankRefund(r *tracker.Refund) { r.Note = "" }
 
-func blankTransaction(t *tracker.Transaction) { t.Category, t.Label, t.Note = "", "", "" }
+func blankTransaction(t *tracker.Transaction) {
+	t.Country, t.Category, t.Label, t.Note = "", "", "", ""
+}
 
 // blankCustomer takes out of a customer what tells of the person, whose external id becomes the pseudonym.
 func blankCustomer(c *tracker.Customer, pseudonym string) {

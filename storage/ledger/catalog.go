@@ -57,12 +57,14 @@ func (c *catalog) finish(ctx context.Context) error {
 	if err := c.events.write(ctx, c.ledger, c.tx, c.now); err != nil {
 		return err
 	}
-	version := max(c.version+1, millis(c.now))
-	if _, err := c.tx.ExecContext(ctx, `UPDATE meta SET link_version = $1`, version); err != nil {
+	if _, err := c.tx.ExecContext(ctx, `UPDATE meta SET link_version = $1`, c.next()); err != nil {
 		return fmt.Errorf("moving the links' version: %w", err)
 	}
 	return nil
 }
+
+// next is the version that a change leads to.
+func (c *catalog) next() int64 { return max(c.version+1, millis(c.now)) }
 
 func (c *catalog) exec(ctx context.Context, what, query string, args ...any) error {
 	if _, err := c.tx.ExecContext(ctx, query, args...); err != nil {
@@ -141,9 +143,9 @@ func (c *catalog) add(
 	return first, nil
 }
 
-// tellAffiliate notes that an affiliate was made, changed or deleted.
+// tellAffiliate notes that an affiliate was made, changed or deleted. The event's number is the version, which no other has.
 func (c *catalog) tellAffiliate(network string, id int64) {
-	c.events.tellNumbered(tracker.EventAffiliate, network, id, c.now)
+	c.events.tellNumbered(tracker.EventAffiliate, network, id, fromMillis(c.next()))
 }
 
 // addOne inserts one row and returns its number.

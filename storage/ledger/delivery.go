@@ -27,12 +27,13 @@ func (l *Ledger) ClaimDeliveries(
 		return nil, nil
 	}
 	err = l.write(ctx, func(tx *sql.Tx) (err error) {
-		claimed, err = readAll(ctx, tx, "due deliveries", scanDelivery, `UPDATE delivery SET due_at = $4,
-			attempts = attempts + 1, step = step + 1, updated_at = $3 WHERE id IN (SELECT d.id FROM delivery d
-			WHERE d.network = $1 AND d.destination = $2 AND d.state = 'due' AND d.due_at <= $3
-			AND (d.lane = '' OR NOT EXISTS (SELECT 1 FROM delivery e WHERE e.lane = d.lane AND e.lane <> '' AND e.network = d.network
-				AND e.destination = d.destination AND e.state = 'due' AND e.n < d.n))
-			ORDER BY d.due_at, d.id LIMIT $5`+l.db.SkipLocked+`)
+		claimed, err = readAll(ctx, tx, "due deliveries", scanDelivery, `WITH taken AS (SELECT d.id FROM delivery d
+				WHERE d.network = $1 AND d.destination = $2 AND d.state = 'due' AND d.due_at <= $3
+				AND (d.lane = '' OR NOT EXISTS (SELECT 1 FROM delivery e WHERE e.lane = d.lane AND e.lane <> ''
+					AND e.network = d.network AND e.destination = d.destination AND e.state = 'due' AND e.n < d.n))
+				ORDER BY d.due_at, d.id LIMIT $5`+l.db.SkipLocked+`)
+			UPDATE delivery SET due_at = $4, attempts = attempts + 1, step = step + 1, updated_at = $3
+			WHERE id IN (SELECT id FROM taken)
 			RETURNING `+deliveryColumns, network, destination, millis(now), millis(now.Add(lease)), limit)
 		return err
 	})
@@ -43,16 +44,22 @@ func (l *Ledger) ClaimDeliveries(
 	return claimed, nil
 }
 
-// ReleaseDeliveries gives back what was claimed and not sent: it is due at once, and the attempt does not count.
-func (l *Ledger) ReleaseDeliveries(ctx context.Context, network string, ids []string) error {
-	if len(ids) == 0 {
+// ReleaseDeliveries gives back what was claimed and not sent: it is due at once, and the attempt does not count. What another
+// hub has claimed since stays that hub's.
+func (l *Ledger) ReleaseDeliveries(ctx context.Context, network string, unsent []tracker.Delivery) error {
+	if len(unsent) == 0 {
 		return nil
 	}
-	table, args := l.db.Values(Rows{Table: "unsent", Len: len(ids), Columns: []Column{{Name: "id", Text: ids}}})
+	id, lease := make([]string, len(unsent)), make([]int64, len(unsent))
+	for i, d := range unsent {
+		id[i], lease[i] = d.ID, millis(d.DueAt)
+	}
+	table, args := l.db.Values(Rows{Table: "unsent", Len: len(unsent), Columns: []Column{{Name: "id", Text: id}, {Name: "lease", Int: lease}}})
 	args = append(args, network, millis(l.now()))
 	err := l.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE delivery SET due_at = $%d, attempts = attempts - 1, step = step - 1
-			FROM %s WHERE delivery.id = unsent.id AND delivery.network = $%d AND delivery.state = 'due' AND delivery.step > 0`,
+			FROM %s WHERE delivery.id = unsent.id AND delivery.due_at = unsent.lease AND delivery.network = $%d
+			AND delivery.state = 'due' AND delivery.step > 0`,
 			len(args), table, len(args)-1), args...)
 		return err
 	})
@@ -75,6 +82,9 @@ func (l *Ledger) FinishDeliveries(
 	}
 	err := l.write(ctx, func(tx *sql.Tx) error {
 		if err := l.writeAttempts(ctx, tx, outcomes); err != nil {
+			return err
+		}
+		if err := l.writeRefs(ctx, tx, outcomes); err != nil {
 			return err
 		}
 		if err := l.writeStates(ctx, tx, outcomes); err != nil {

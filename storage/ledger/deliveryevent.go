@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -24,6 +23,11 @@ func (l *Ledger) DeliveryEvent(ctx context.Context, d tracker.Delivery) (e track
 		err = l.transactionEvent(ctx, &e)
 	case tracker.EventAffiliate:
 		err = l.affiliateEvent(ctx, &e)
+	case tracker.EventGroupTokens:
+		err = l.groupTokensEvent(ctx, &e)
+	}
+	if err == nil {
+		err = l.addMemory(ctx, d, &e)
 	}
 	if err != nil {
 		return tracker.Event{}, fmt.Errorf("reading what a delivery is about: %w", err)
@@ -86,9 +90,13 @@ func (l *Ledger) customerEvent(ctx context.Context, e *tracker.Event, id string)
 	}
 	e.Customer = &c
 	if c.SessionID != "" {
-		if s, err := l.FindSession(ctx, e.Network, sessionID(c.SessionID)); err == nil && s.NoShare {
+		s, err := l.FindSession(ctx, e.Network, sessionID(c.SessionID))
+		switch {
+		case err == nil && s.NoShare:
 			return ErrNotFound
-		} else if err != nil && !errors.Is(err, ErrNotFound) {
+		case err == nil:
+			e.Session = &s
+		case !errors.Is(err, ErrNotFound):
 			return err
 		}
 	}
@@ -102,20 +110,6 @@ func (l *Ledger) transactionEvent(ctx context.Context, e *tracker.Event) error {
 	}
 	e.Transaction = &t
 	return l.customerEvent(ctx, e, t.CustomerID)
-}
-
-func (l *Ledger) affiliateEvent(ctx context.Context, e *tracker.Event) error {
-	id, err := strconv.ParseInt(e.Subject, 10, 64)
-	if err != nil {
-		return ErrNotFound
-	}
-	a, err := l.Affiliate(ctx, e.Network, id)
-	if errors.Is(err, ErrNotFound) {
-		e.Gone = true
-		return nil
-	}
-	e.Affiliate = &a
-	return err
 }
 
 // eventLink adds the link, where there is one.

@@ -14,14 +14,14 @@ import (
 const successWithin = time.Minute
 
 // noteHealth notes what the outcomes say of the destination: since when there are nothing but failures, and when the last
-// success was. Where that is known already it writes nothing.
+// success was. An event that it refuses for good is no failure of its own. Where all is known already it writes nothing.
 func (l *Ledger) noteHealth(
 	ctx context.Context, tx *sql.Tx, network, destination string, outcomes []tracker.DeliveryOutcome,
 ) error {
 	now, success, failure := l.now(), false, false
 	for _, o := range outcomes {
-		success = success || o.State == tracker.DeliverySent
-		failure = failure || o.State == tracker.DeliveryDue || o.State == tracker.DeliveryDead
+		success = success || o.State == tracker.DeliverySent && !o.Skipped
+		failure = failure || o.State == tracker.DeliveryDue
 	}
 	if !success && !failure {
 		return nil
@@ -136,10 +136,7 @@ func (l *Ledger) ForgetDeliveries(ctx context.Context, before time.Time) (forgot
 		var step int64
 		err := l.write(ctx, func(tx *sql.Tx) error {
 			const old = `(SELECT id FROM delivery WHERE state IN ('sent', 'gone') AND updated_at < $1 ORDER BY updated_at LIMIT $2)`
-			if _, err := tx.ExecContext(ctx, `DELETE FROM delivery_attempt WHERE delivery_id IN `+old, millis(before), dropStep); err != nil {
-				return err
-			}
-			done, err := tx.ExecContext(ctx, `DELETE FROM delivery WHERE id IN `+old, millis(before), dropStep)
+			done, err := tx.ExecContext(ctx, `DELETE FROM delivery WHERE id IN `+old, millis(before), dropStep) // and their attempts
 			if err == nil {
 				step, err = done.RowsAffected()
 			}

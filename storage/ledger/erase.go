@@ -73,7 +73,7 @@ func (e *eraser) erase(ctx context.Context, s tracker.Subject) error {
 			return err
 		}
 	}
-	for _, rest := range []func(context.Context) error{e.moveSums, e.forgetRequests, e.emptyQuarantine} {
+	for _, rest := range []func(context.Context) error{e.moveSums, e.forgetRequests, e.forgetRefs, e.emptyQuarantine} {
 		if err := rest(ctx); err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (e *eraser) eraseCustomer(ctx context.Context, c storedCustomer) error {
 	e.hashes[hashOfPseudonym(pseudonym)] = true
 	e.customers = append(e.customers, field(tracker.FieldCustomer, c.ExternalID))
 	if c.SessionID != "" {
-		err := e.blankSessions(ctx, `id = $2 AND visitor_id || ip || user_agent || query || referrer <> ''`, c.SessionID)
+		err := e.blankSessions(ctx, `id = $2 AND visitor_id || ip || user_agent || query || referrer || query_params || quote_share_id <> ''`, c.SessionID)
 		if err != nil {
 			return err
 		}
@@ -109,6 +109,9 @@ func (e *eraser) eraseCustomer(ctx context.Context, c storedCustomer) error {
 		return err
 	}
 	if err := e.blankTransactions(ctx, c.ID); err != nil {
+		return err
+	}
+	if err := e.forgetCustomerRefs(ctx, c.ID); err != nil {
 		return err
 	}
 	if c.ExternalID != pseudonym {

@@ -16,11 +16,15 @@ func (e *eraser) blankSessions(ctx context.Context, where, value string) error {
 		return err
 	}
 	ids, err := readAll(ctx, e.tx, "sessions", scanText, `UPDATE session SET visitor_id = '', ip = '', user_agent = '',
-		browser = '', os = '', device = '', query = '', referrer = '', sub_ids = '{}', click_ids = '{}'`+where+` RETURNING id`,
+		browser = '', os = '', device = '', query = '', referrer = '', sub_ids = '{}', click_ids = '{}',
+		query_params = '', quote_share_id = ''`+where+` RETURNING id`,
 		e.network, value)
+	if err != nil {
+		return err
+	}
 	e.sessions = append(e.sessions, ids...)
 	e.done.Sessions += int64(len(ids))
-	return err
+	return e.stopDeliveries(ctx, ids...)
 }
 
 func (e *eraser) blankConversions(ctx context.Context, where, value string) error {
@@ -65,6 +69,9 @@ func (e *eraser) blankConversion(ctx context.Context, id string) error {
 	if err := rewriteAnswers(ctx, e.tx, id, blankConversion); err != nil {
 		return err
 	}
+	if err := e.blankAttempts(ctx, id); err != nil { // affiliates have earned what is still to be told of it
+		return err
+	}
 	return blankRefunds(ctx, e.tx, &c.Conversion)
 }
 
@@ -98,15 +105,22 @@ func blankRefunds(ctx context.Context, tx *sql.Tx, c *tracker.Conversion) error 
 
 func (e *eraser) blankTransactions(ctx context.Context, customer string) error {
 	fresh, err := readAll(ctx, e.tx, "transactions", scanText, `SELECT id FROM customer_transaction
-		WHERE network = $1 AND customer_id = $2 AND (hash <> 'erased' OR category || label || note <> '')`, e.network, customer)
+		WHERE network = $1 AND customer_id = $2 AND (hash <> 'erased' OR country || category || label || note <> '')`, e.network, customer)
 	if err != nil {
 		return err
 	}
 	e.done.Transactions += int64(len(fresh))
 	rows, err := readAll(ctx, e.tx, "transactions", scanAnswer, `UPDATE customer_transaction
-		SET category = '', label = '', note = '', hash = 'erased' WHERE network = $1 AND customer_id = $2 RETURNING id, answer`,
+		SET country = '', category = '', label = '', note = '', hash = 'erased' WHERE network = $1 AND customer_id = $2 RETURNING id, answer`,
 		e.network, customer)
 	if err != nil {
+		return err
+	}
+	ids := make([]string, len(rows))
+	for i, row := range rows {
+		ids[i] = row.id
+	}
+	if err := e.stopDeliveries(ctx, ids...); err != nil {
 		return err
 	}
 	return rewrite(ctx, e.tx, "customer_transaction", rows, blankTransaction)
@@ -119,6 +133,9 @@ func (e *eraser) blankCustomer(ctx context.Context, c storedCustomer, pseudonym 
 		country = '', category = '', label = '', note = '', decision = $3 WHERE id = $1`, c.ID, pseudonym, jsonText(c.Decision))
 	if err != nil {
 		return fmt.Errorf("blanking the customer: %w", err)
+	}
+	if err := e.stopDeliveries(ctx, c.ID); err != nil {
+		return err
 	}
 	return rewrite(ctx, e.tx, "customer", []storedAnswer{{c.ID, c.answer}}, blank)
 }

@@ -79,6 +79,7 @@ func (c *catalog) setTokens(
 		if err := c.network(ctx, network); err != nil {
 			return next, err
 		}
+		c.tellTokens(next)
 		return next, c.exec(ctx, "adding program tokens", `INSERT INTO program_tokens
 			(id, network, group_id, holder, program, username, parameters, hosts, created_at, updated_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)`,
@@ -88,6 +89,7 @@ func (c *catalog) setTokens(
 	if old.Username == f.Username && object(old.Parameters) == parameters && array(old.Hosts) == hosts {
 		return old, nil
 	}
+	c.tellTokens(next)
 	return next, c.exec(ctx, "changing program tokens", `UPDATE program_tokens
 		SET username = $3, parameters = $4, hosts = $5, updated_at = $6 WHERE network = $1 AND id = $2`,
 		network, old.ID, f.Username, parameters, hosts, millis(c.now))
@@ -109,15 +111,43 @@ func (l *Ledger) Tokens(ctx context.Context, network string, f tracker.TokensFil
 // DeleteTokens takes tokens away. ErrNotFound: the network has none of that id.
 func (l *Ledger) DeleteTokens(ctx context.Context, network, id string) error {
 	err := l.change(ctx, func(c *catalog) error {
-		if _, err := only(readTokens(ctx, c.tx, ` WHERE network = $1 AND id = $2`, network, id)); err != nil {
+		old, err := only(readTokens(ctx, c.tx, ` WHERE network = $1 AND id = $2`, network, id))
+		if err != nil {
 			return err
 		}
+		c.tellTokens(old)
 		return c.exec(ctx, "deleting program tokens", `DELETE FROM program_tokens WHERE network = $1 AND id = $2`, network, id)
 	})
 	if err != nil {
 		return fmt.Errorf("taking program tokens away: %w", err)
 	}
 	return nil
+}
+
+// tellTokens notes that the tokens of a group were put or deleted. Those of a user stay here.
+func (c *catalog) tellTokens(t tracker.ProgramTokens) {
+	if t.GroupID == nil {
+		return
+	}
+	subject := tracker.GroupSubject(*t.GroupID, t.Program)
+	kind := tracker.EventGroupTokens
+	c.events.tell(happened{kind: kind, network: t.Network, subject: subject, lane: string(kind) + " " + subject, n: c.next()})
+}
+
+// groupTokensEvent adds what the group has for the programme now.
+func (l *Ledger) groupTokensEvent(ctx context.Context, e *tracker.Event) error {
+	group, program, ok := tracker.ParseGroupSubject(e.Subject)
+	if !ok {
+		return ErrNotFound
+	}
+	tokens, err := only(readTokens(ctx, l.db.Read, ` WHERE network = $1 AND group_id = $2 AND holder = '' AND program = $3`,
+		e.Network, int64(group), program))
+	if errors.Is(err, ErrNotFound) {
+		e.Gone = true
+		return nil
+	}
+	e.GroupTokens = &tokens
+	return l.told(err)
 }
 
 func readTokens(ctx context.Context, q queryer, where string, args ...any) ([]tracker.ProgramTokens, error) {

@@ -33,10 +33,14 @@ var fieldClasses = []fieldClass{
 		without: func(s Session) *Session { s.UserAgent = ""; return &s },
 	},
 	{
-		name:  "query",
-		limit: func(r tracker.Retention) time.Duration { return r.Query },
-		blank: `query = '', referrer = '', click_ids = '{}'`, filled: `(query <> '' OR referrer <> '' OR click_ids <> '{}')`,
-		without: func(s Session) *Session { s.Query, s.Referrer, s.ClickIDs = "", "", nil; return &s },
+		name:   "query",
+		limit:  func(r tracker.Retention) time.Duration { return r.Query },
+		blank:  `query = '', referrer = '', click_ids = '{}', query_params = ''`,
+		filled: `(query <> '' OR referrer <> '' OR click_ids <> '{}' OR query_params <> '')`,
+		without: func(s Session) *Session {
+			s.Query, s.Referrer, s.ClickIDs, s.QueryParams = "", "", nil, ""
+			return &s
+		},
 	},
 }
 

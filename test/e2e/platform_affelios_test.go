@@ -20,11 +20,14 @@ const affeliosShop = `{
 		journal ./affiliate
 		ledger sqlite ./books/ledger.db
 		link sara "Sara's Blog" "/landing?clickkey=[ClickKey]"
+		link far "Sara's Blog" "http://localhost:{$HTTP_PORT}/landing"
 	}
 }
 
 :{$HTTP_PORT} {
-	affiliate
+	affiliate {
+		handoff localhost
+	}
 	affiliate_api
 	header ` + load.SessionHeader + ` {affiliate.session_id}
 	respond "hello"
@@ -106,6 +109,12 @@ func TestAffeliosKnowsTheEdgesClicks(t *testing.T) {
 		t.Errorf("by the cookie, the customer is %+v", c)
 	}
 	wantNative(m, "cust-2", page.session())
+	far, err := url.Parse(newBrowser(t).open(p.URL + "/r/far").Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handed := m.register("cust-5", far.Query().Get("aff_click"))
+	wantNative(m, "cust-5", handed.Tracking.ClickID)
 	if c := m.register("cust-3", ""); c.Tracking.CampaignName != "organic" {
 		t.Errorf("without a click key, the customer is %+v", c)
 	}

@@ -18,12 +18,15 @@ var deliveryTests = []test{
 	{"a repeated report tells nobody", testRepeatsTellNobody},
 	{"attempts, states and health", testOutcomes},
 	{"a lease that ends", testLease},
+	{"what was claimed and not sent", testRelease},
+	{"skipped and refused for good", testNoWord},
 	{"one after the other", testLanes},
 	{"many hubs claim each once", testClaimTogether},
 	{"an older copy tells again, under the same ids", testDeliveriesAfterRollback},
 	{"retry, and a range", testRetry},
 	{"pause, disable, go on", testPause},
 	{"what may not be shared", testNotShared},
+	{"an erased person", testErasedDeliveries},
 	{"other networks", testDeliveryTenancy},
 	{"forgetting", testForgetDeliveries},
 }
@@ -252,6 +255,84 @@ func testLease(t *testing.T, db Database) {
 	again := s.also(db).claim(10)
 	if len(again) != 1 || again[0].ID != first[0].ID || again[0].Attempts != 2 {
 		t.Fatalf("first %+v, after the lease %+v", first, again)
+	}
+}
+
+func testRelease(t *testing.T, db Database) {
+	s := routed(t, db)
+	for i := range 3 {
+		s.report(s.sale(fmt.Sprint(i), 1000))
+	}
+	release := func(unsent ...tracker.Delivery) {
+		t.Helper()
+		if err := s.ReleaseDeliveries(s.Context(), s.network, unsent); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := s.claim(3)
+	release(first[:2]...)
+	release(first[:2]...) // again
+	again := s.claim(3)
+	if len(again) != 2 || again[0].Attempts != 1 || again[0].Step != 1 || again[1].Attempts != 1 {
+		t.Fatalf("after it was given back %+v is due", again)
+	}
+	s.pass(time.Minute)
+	another := s.also(db).claim(3)
+	release(append(first, again...)...)
+	if left := s.claim(3); len(another) != 3 || len(left) > 0 {
+		t.Errorf("another hub has claimed %+v, and this one then %+v", another, left)
+	}
+}
+
+func testNoWord(t *testing.T, db Database) {
+	s := routed(t, db)
+	for i := range 2 {
+		s.report(s.sale(fmt.Sprint(i), 1000))
+	}
+	both := s.claim(2)
+	skipped := tracker.DeliveryOutcome{ID: both[0].ID, State: tracker.DeliverySent, Skipped: true}
+	if err := s.FinishDeliveries(s.Context(), s.network, sink, []tracker.DeliveryOutcome{skipped}); err != nil {
+		t.Fatal(err)
+	}
+	s.finish(tracker.DeliveryDead, 0, both[1])
+	state := must(s.DestinationState(s.Context(), s.network, sink))(s)
+	if state.FailingSince != nil || state.LastSuccessAt != nil || state.Due != 0 || state.Dead != 1 {
+		t.Errorf("the destination is %+v", state)
+	}
+}
+
+func testErasedDeliveries(t *testing.T, db Database) {
+	s := routed(t, db)
+	jane, john := s.plant("jane"), s.plant("john")
+	before := kindsOf(s.deliveries(tracker.DeliveryFilter{}))
+	for _, d := range s.claim(100) {
+		if d.Subject == jane.click.Session.String() || d.Kind == tracker.EventConversion {
+			s.finish(tracker.DeliverySent, 0, d)
+		}
+	}
+	s.wantErased(tracker.Subject{Visitor: jane.visitor}, wholly)
+	after := map[tracker.DeliveryState]map[tracker.EventKind]int{}
+	for _, state := range []tracker.DeliveryState{tracker.DeliveryDue, tracker.DeliverySent, tracker.DeliveryGone} {
+		after[state] = kindsOf(s.deliveries(tracker.DeliveryFilter{State: state}))
+	}
+	for _, kind := range []tracker.EventKind{tracker.EventSession, tracker.EventCustomer, tracker.EventTransaction} {
+		if gone := after[tracker.DeliveryGone][kind]; before[kind] == 0 || 2*gone != before[kind] {
+			t.Errorf("of %d %s %d are gone", before[kind], kind, gone)
+		}
+	}
+	if sales := after[tracker.DeliverySent][tracker.EventConversion]; sales == 0 || sales != before[tracker.EventConversion] {
+		t.Errorf("of %d sales %d are sent", before[tracker.EventConversion], sales)
+	}
+	for _, d := range s.deliveries(tracker.DeliveryFilter{}) {
+		johns := d.Subject == john.click.Session.String()
+		for _, a := range must(s.Delivery(s.Context(), s.network, d.ID))(s).Log {
+			if a.Answer != "" && d.State == tracker.DeliveryGone {
+				t.Errorf("of an erased %s there is the answer %q", d.Kind, a.Answer)
+			}
+			if a.Answer == "" && johns {
+				t.Errorf("another person's %s has lost its answer", d.Kind)
+			}
+		}
 	}
 }
 

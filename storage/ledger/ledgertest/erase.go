@@ -104,7 +104,7 @@ func (p *planted) dress(session *ledger.Session, click tracker.Touch, network st
 // moneyOf is a transaction of the person's.
 func (s *shop) moneyOf(p *planted, id, note string) tracker.NewTransaction {
 	n := s.deposit(p.name+" money "+id, 4000, epoch)
-	n.CustomerExternalID, n.Note, n.Label, n.Category = p.customer.ExternalID, note, note, note
+	n.CustomerExternalID, n.Note, n.Label, n.Category, n.Country = p.customer.ExternalID, note, note, note, note
 	return n
 }
 

@@ -30,7 +30,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Database) {
 		{"conversion", conversionTests}, {"evidence", evidenceTests}, {"conversion status", statusTests},
 		{"conversion list", conversionListTests}, {"conversion model", modelTests}, {"conversion chaos", chaosTests},
 		{"customer", customerTests}, {"program tokens", programTokensTests}, {"transaction list", transactionListTests}, {"report", reportTests}, {"erase", eraseTests}, {"retention", retentionTests},
-		{"delivery", deliveryTests}, {"alias", aliasTests},
+		{"delivery", deliveryTests}, {"external ref", externalRefTests}, {"alias", aliasTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, test := range group.tests {

@@ -1,0 +1,95 @@
+package forward
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// blanked stands where a secret stood in an answer.
+const blanked = "[secret]"
+
+// Keep is what the log of attempts keeps of an answer: its beginning, without the secrets, as which an endpoint may have sent
+// back what it got, as they are or as JSON and URLs write them.
+func Keep(r *Response, secrets ...string) Answer {
+	if r == nil {
+		return Answer{}
+	}
+	body := r.Body
+	for _, secret := range secrets {
+		if secret == "" {
+			continue
+		}
+		for _, written := range spellings(secret) {
+			body = bytes.ReplaceAll(body, []byte(written), []byte(blanked))
+		}
+	}
+	return Answer{Status: r.Status, Body: body[:min(len(body), keptAnswer)]}
+}
+
+// spellings are the ways in which a text may stand in an answer.
+func spellings(text string) []string {
+	quoted, _ := json.Marshal(text) // a string is always JSON
+	inJSON := string(quoted[1 : len(quoted)-1])
+	return []string{
+		text, inJSON, strings.ReplaceAll(inJSON, "/", `\/`), strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, `"`, `\"`),
+		url.QueryEscape(text), url.PathEscape(text),
+	}
+}
+
+// refusedWait is how long a destination rests whose endpoint does not take its key: every other event would fare the same.
+const refusedWait = time.Minute
+
+// Refused is the failure of an attempt whose key the endpoint does not take. The key may be mended, so the attempt is repeated,
+// and nothing else is sent for a minute.
+func Refused(err error) error {
+	return &Failure{Err: err, Throttled: true, RetryAfter: refusedWait}
+}
+
+// JudgeKey is Judge for an API with keys: 401 and 403 are Refused.
+func JudgeKey(r *Response, now time.Time) error {
+	if r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden {
+		return Refused(fmt.Errorf("the endpoint answered %d: it does not take the key, or not for this", r.Status))
+	}
+	return Judge(r, now)
+}
+
+// NewJSON is a request with v as JSON for its body, or none where v is nil.
+func NewJSON(method, target string, v any) (*http.Request, error) {
+	var body []byte
+	if v != nil {
+		var b bytes.Buffer
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(v); err != nil {
+			return nil, fmt.Errorf("writing the event: %w", err)
+		}
+		body = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	}
+	r, err := http.NewRequest(method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the url makes no request") // the error itself has the url
+	}
+	if v != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "caddy-affiliate")
+	return r, nil
+}
+
+// ParseEndpoint reads the base of an API's URLs, such as https://api.example.com, without a user, a query and a fragment in it. A
+// slash at its end is taken off. The error does not repeat the text.
+func ParseEndpoint(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("the endpoint is not a url such as https://api.example.com, without a user or a query in it")
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	return u, nil
+}

@@ -1,0 +1,62 @@
+package forward
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What an endpoint sends back of a secret is kept nowhere, however it writes it.
+func TestKeepBlanksSecrets(t *testing.T) {
+	const secret = `sk_live/"<é>&=+ %x`
+	quoted, _ := json.Marshal(map[string]string{"got": secret})
+	for name, body := range map[string]string{
+		"plain": "Authorization: " + secret, "json": string(quoted), "php": strings.ReplaceAll(string(quoted), "/", `\/`),
+		"query": "?key=" + url.QueryEscape(secret), "path": "/keys/" + url.PathEscape(secret),
+		"late": strings.Repeat("x", keptAnswer-4) + secret, "twice": secret + secret,
+	} {
+		kept := string(Keep(&Response{Status: 200, Body: []byte(body)}, "", secret).Body)
+		if strings.Contains(kept, "sk_live") || len(kept) > keptAnswer {
+			t.Errorf("%s: kept is %q", name, kept)
+		}
+		if name != "late" && !strings.Contains(kept, blanked) {
+			t.Errorf("%s: nothing says that something is missing: %q", name, kept)
+		}
+	}
+	if kept := Keep(nil, secret); kept.Status != 0 || kept.Body != nil {
+		t.Errorf("of no answer is kept %+v", kept)
+	}
+}
+
+func TestJudgeKey(t *testing.T) {
+	var f *Failure
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		if err := JudgeKey(&Response{Status: status}, time.Now()); !errors.As(err, &f) || !f.Throttled || f.Permanent || f.RetryAfter < time.Minute {
+			t.Errorf("%d is judged %+v", status, err)
+		}
+	}
+	if err := JudgeKey(&Response{Status: 202}, time.Now()); err != nil {
+		t.Error(err)
+	}
+	if err := JudgeKey(&Response{Status: 404}, time.Now()); !errors.As(err, &f) || f.Throttled {
+		t.Errorf("404 is judged %+v", err)
+	}
+}
+
+func TestParseEndpoint(t *testing.T) {
+	if u, err := ParseEndpoint("https://api.example.com/v1/"); err != nil || u.String() != "https://api.example.com/v1" {
+		t.Errorf("%v, %v", u, err)
+	}
+	for _, text := range []string{
+		"", "api.example.com", "ftp://api.example.com", "https://", "https://me:secret@api.example.com", "https://api.example.com?key=secret",
+		"https://api.example.com#secret", "https://api.example.com/\x7fsecret",
+	} {
+		if u, err := ParseEndpoint(text); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q is %v, %v", text, u, err)
+		}
+	}
+}
