@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 
@@ -46,18 +47,28 @@ func (s *Kraken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"strict":        flag(&s.Strict),
 		"introspection": flag(&s.Introspection),
 		"query_params":  word(&s.QueryParams, paramsString, paramsObject),
-		"unknown_link_code": both(text(&s.UnknownLinkCode), func(d *caddyfile.Dispenser) error {
-			return d.WrapErr(s.check())
+		"unknown_link_code": parsed(func(code string) error {
+			s.UnknownLinkCode = code
+			return checkKrakenCode(code)
 		}),
 	})
 }
 
 var krakenCode = regexp.MustCompile(`^[A-Z]{2,3}-[A-Z]{2,3}-[0-9]{1,6}$`)
 
+func checkKrakenCode(code string) error {
+	if !krakenCode.MatchString(code) {
+		return errors.New("write a code such as KT-CT-7713")
+	}
+	return nil
+}
+
 // check says what is wrong with the settings.
 func (s *Kraken) check() error {
-	if s.UnknownLinkCode != "" && !krakenCode.MatchString(s.UnknownLinkCode) {
-		return fmt.Errorf("unknown_link_code %q: write a code such as KT-CT-7713", s.UnknownLinkCode)
+	if s.UnknownLinkCode != "" {
+		if err := checkKrakenCode(s.UnknownLinkCode); err != nil {
+			return fmt.Errorf("unknown_link_code %q: %w", s.UnknownLinkCode, err)
+		}
 	}
 	if s.QueryParams != "" && s.QueryParams != paramsString && s.QueryParams != paramsObject {
 		return fmt.Errorf("query_params %q is not one of: string, object", s.QueryParams)

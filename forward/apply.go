@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
@@ -19,6 +20,7 @@ const (
 	lookEvery  = 100 * time.Millisecond // for records in the relay
 	applyPace  = 40 * time.Millisecond  // between transactions that keep up: fewer of them, and fewer fsyncs beside the journal's
 	applyFull  = 1_000                  // a batch from which on there is a backlog, and no pause
+	applyYield = 16                     // records after which a request that is due goes first
 
 	stepFailures = 3 // origins that fail before a step gives up
 )
@@ -187,6 +189,9 @@ func (a *Applier) apply(ctx context.Context, b Batch) (bool, error) {
 	}
 	records := make([]ledger.Record, len(b.Entries))
 	for i, e := range b.Entries {
+		if i%applyYield == applyYield-1 {
+			runtime.Gosched()
+		}
 		records[i] = a.agents.decode(b.Origin, e)
 	}
 	began := time.Now()

@@ -11,7 +11,8 @@ import (
 // SessionID identifies a session for ever: a UUIDv7 (RFC 9562), so ids sort by the time of the click.
 type SessionID [16]byte
 
-// VisitorID identifies a browser: 128 random bits, minted with the visitor's first session.
+// VisitorID identifies a browser, and is minted with the visitor's first session: 48 bits of the time in milliseconds, so
+// that a database's index of visitors grows at its end, and 80 random bits.
 type VisitorID [16]byte
 
 // ErrID is returned for text that is not an id in its canonical form.
@@ -29,10 +30,13 @@ func NewSessionID(now time.Time) SessionID {
 	return id
 }
 
-// NewVisitorID mints a random visitor id.
+// NewVisitorID mints a visitor id of now.
 func NewVisitorID() VisitorID {
 	var id VisitorID
-	rand.Read(id[:])
+	rand.Read(id[6:])
+	ms := uint64(time.Now().UnixMilli())
+	binary.BigEndian.PutUint16(id[0:], uint16(ms>>32))
+	binary.BigEndian.PutUint32(id[2:], uint32(ms))
 	return id
 }
 

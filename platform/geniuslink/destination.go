@@ -38,6 +38,7 @@ func NewDestination(o DestinationOptions) (*Destination, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Key, o.Secret = strings.TrimSpace(o.Key), strings.TrimSpace(o.Secret)
 	if o.Key == "" || o.Secret == "" {
 		return nil, errors.New("key and secret are needed, those of Geniuslink's API")
 	}
@@ -92,8 +93,8 @@ func (d *Destination) remove(ctx context.Context, client *forward.Client, target
 		target += "?username=" + url.QueryEscape(d.Username)
 	}
 	answer, err := d.do(ctx, client, http.MethodDelete, target, nil)
-	if _, ok := readStatus(answer.Body); ok && answer.Status == http.StatusNotFound {
-		return answer, nil
+	if errors.Is(err, errMissing) {
+		err = nil
 	}
 	return answer, err
 }
@@ -129,6 +130,9 @@ func (d *Destination) do(ctx context.Context, client *forward.Client, method, ta
 	return answer, judge(response, method != http.MethodGet, time.Now())
 }
 
+// errMissing is the failure of an attempt at something that Geniuslink does not have: a programme, or tokens.
+var errMissing = errors.New("the endpoint does not have it")
+
 // judge says what an answer means for a delivery. ServiceStack answers 400, with a responseStatus, to what no later attempt mends.
 // A write has to say success.
 func judge(r *forward.Response, write bool, now time.Time) error {
@@ -136,6 +140,8 @@ func judge(r *forward.Response, write bool, now time.Time) error {
 	switch {
 	case r.Status == http.StatusBadRequest && ok:
 		return forward.Permanent(fmt.Errorf("the endpoint refuses the tokens: %s", status.code()))
+	case r.Status == http.StatusNotFound && ok:
+		return fmt.Errorf("%w: %s", errMissing, status.code())
 	case r.Status < 200 || r.Status > 299:
 		return forward.JudgeKey(r, now)
 	case ok:

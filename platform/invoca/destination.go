@@ -38,6 +38,7 @@ func NewDestination(o DestinationOptions) (*Destination, error) {
 		o.Endpoint = DefaultEndpoint
 	}
 	u, err := forward.ParseEndpoint(o.Endpoint)
+	o.Token = strings.TrimSpace(o.Token)
 	switch {
 	case err != nil:
 		return nil, err
@@ -101,7 +102,7 @@ func (c *outgoing) remove(id string) (forward.Answer, error) {
 	answer, err := c.do(http.MethodDelete, c.url(id), nil, isEmpty)
 	var f *forward.Failure
 	switch {
-	case answer.Status == http.StatusNotFound && isNotFound(answer.Body):
+	case errors.Is(err, errMissing):
 		return answer, nil
 	case errors.As(err, &f) && f.Permanent:
 		return c.do(http.MethodPut, c.url(id), map[string]string{"status": capital(tracker.AffiliateArchived)}, isAffiliate)

@@ -12,6 +12,9 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
 )
 
+// errMissing is the failure of an attempt at an affiliate, or in a network, that the platform does not have.
+var errMissing = errors.New("the endpoint does not have it: RecordNotFound")
+
 // judge says what an answer means for a delivery. The platform answers 403 to arguments that are wrong, which no later attempt
 // mends, but to a name or an id that another affiliate has, which that one may give up.
 func judge(r *forward.Response, taken func([]byte) bool, now time.Time) error {
@@ -22,6 +25,9 @@ func judge(r *forward.Response, taken func([]byte) bool, now time.Time) error {
 		return nil
 	}
 	told, ok := readFailure(r.Body)
+	if r.Status == http.StatusNotFound && told.class() == "RecordNotFound" {
+		return errMissing
+	}
 	if r.Status != http.StatusForbidden || !ok || told.unauthorized() {
 		return forward.JudgeKey(r, now)
 	}
@@ -83,11 +89,6 @@ func (f failure) summary() string {
 		return "it says why in its answer"
 	}
 	return strings.Join(fields, ", ")
-}
-
-func isNotFound(body []byte) bool {
-	f, ok := readFailure(body)
-	return ok && f.class() == "RecordNotFound"
 }
 
 // isList reports whether an answer is a list, of which only the beginning may be there.

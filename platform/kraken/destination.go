@@ -122,7 +122,7 @@ func (d *Destination) Host() string { return d.host }
 // Remembers implements forward.Remembering: the id of a session at Kraken says that it is there.
 func (d *Destination) Remembers() {}
 
-const createSession = `mutation createAffiliateSession($input: CreateAffiliateSessionInputType!) {
+const makeSession = `mutation createAffiliateSession($input: CreateAffiliateSessionInputType!) {
   createAffiliateSession(input: $input) { affiliateSession { id } }
 }`
 
@@ -143,7 +143,7 @@ func (d *Destination) Send(ctx context.Context, client *forward.Client, e tracke
 	if err != nil {
 		return s.answer, err
 	}
-	data, err := s.call(ctx, createSession, map[string]any{"input": d.input(&e, link)})
+	data, err := s.call(ctx, makeSession, map[string]any{"input": d.input(&e, link)})
 	if id := sessionID(data); id != "" {
 		s.answer.Ref = id
 		return s.answer, nil

@@ -38,7 +38,8 @@ type Options struct {
 	// segments can be given back.
 	SegmentBytes int64
 
-	// Interval is the longest wait for a batch to fill while many records are coming in. Default 2 ms, and at most that.
+	// Interval is the longest wait for a batch to fill while many records are coming in, or while nobody waits for the batch.
+	// Default 2 ms, and at most that.
 	Interval time.Duration
 
 	// QueueBytes bounds the records that wait for the disk. Default 4 MiB.

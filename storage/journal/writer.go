@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -20,11 +21,13 @@ type batch struct {
 	count  int
 	done   chan struct{} // closed when err is final
 	err    error
-	timers *sync.Pool // the journal's
+	wanted atomic.Bool   // somebody waits for it, or it is on its way to the disk anyhow
+	wake   chan struct{} // the journal's, as is the next
+	timers *sync.Pool
 }
 
 func (j *Journal) newBatch(buf []byte) *batch {
-	return &batch{frames: buf[:0], done: make(chan struct{}), timers: &j.timers}
+	return &batch{frames: buf[:0], done: make(chan struct{}), wake: j.wake, timers: &j.timers}
 }
 
 // Ticket stands for an appended record.
@@ -44,6 +47,9 @@ func (t Ticket) Wait(timeout time.Duration) error {
 	}
 	if timeout <= 0 {
 		return ErrLate
+	}
+	if t.batch.wanted.CompareAndSwap(false, true) {
+		signal(t.batch.wake)
 	}
 	timer, _ := t.batch.timers.Get().(*time.Timer)
 	if timer == nil {
@@ -83,7 +89,7 @@ func (j *Journal) Append(payload []byte) (Ticket, error) {
 	b.frames = appendFrame(b.frames, payload)
 	b.count++
 	j.queued += size
-	if b.count == 1 || b.count == j.target {
+	if b.count == 1 || b.count == j.target || j.queued > j.o.QueueBytes/2 {
 		signal(j.wake)
 	}
 	return Ticket{b}, nil
@@ -114,9 +120,9 @@ func (j *Journal) write() {
 	}
 }
 
-// take waits for records and takes the batch that they filled. When as many as a crowd were in flight it lingers until all
-// are together: those who waited for the batch before are about to come back. It returns nil when the journal is closed and
-// empty.
+// take waits for records and takes the batch that they filled. As long as nobody waits for the batch it lets it grow: a proxied
+// click's record has the time that the upstream takes. When as many as a crowd were in flight it lingers until all are
+// together: those who waited for the batch before are about to come back. It returns nil when the journal is closed and empty.
 func (j *Journal) take(inFlight int, lingering *time.Timer) (*batch, *tail) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -128,24 +134,34 @@ func (j *Journal) take(inFlight int, lingering *time.Timer) (*batch, *tail) {
 		<-j.wake
 		j.mu.Lock()
 	}
-	if inFlight >= crowd && j.open.count < inFlight && j.refusal == nil {
-		select {
-		case <-j.wake: // an earlier wake-up
-		default:
-		}
+	j.linger(lingering, func() bool { return j.open.wanted.Load() || j.disown || j.queued > j.o.QueueBytes/2 })
+	j.open.wanted.Store(true)
+	if inFlight >= crowd {
 		j.target = inFlight
-		lingering.Reset(j.o.Interval)
-		j.mu.Unlock()
-		select {
-		case <-j.wake:
-		case <-lingering.C:
-		}
-		j.mu.Lock()
+		j.linger(lingering, func() bool { return j.open.count >= inFlight })
 		j.target = 0
 	}
 	b := j.open
 	j.open, j.idle = j.newBatch(j.idle), nil
 	return b, j.tail
+}
+
+// linger waits until enough says so or the journal takes nothing more, at most Interval. The lock is held, and let go meanwhile.
+func (j *Journal) linger(timer *time.Timer, enough func() bool) {
+	for began := false; j.refusal == nil && !enough(); {
+		if !began {
+			timer.Reset(j.o.Interval)
+			began = true
+		}
+		j.mu.Unlock()
+		select {
+		case <-j.wake:
+		case <-timer.C:
+			j.mu.Lock()
+			return
+		}
+		j.mu.Lock()
+	}
 }
 
 // commit makes the batch durable and says so to those who wait for it. It returns how many records were in flight: the

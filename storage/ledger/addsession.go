@@ -15,7 +15,7 @@ import (
 // A session of a visitor who was erased lands without them.
 func (l *Ledger) AddSession(ctx context.Context, s tracker.BookedSession) error {
 	err := l.book(ctx, func(b *books) error {
-		a := applier{ledger: l, tx: b.tx, books: b, now: millis(b.now), clicks: clickSums{}}
+		a := applier{ledger: l, tx: b.tx, books: b, now: millis(b.now)}
 		return a.add(ctx, s)
 	})
 	if err != nil {
@@ -37,10 +37,6 @@ func (a *applier) add(ctx context.Context, s Session) (err error) {
 	if err := a.blank(ctx, one); err != nil {
 		return err
 	}
-	first, err := a.firstClicks(ctx, one)
-	if err != nil {
-		return err
-	}
 	landed, err := a.ledger.db.Insert(ctx, a.tx, addedRow(one))
 	if err != nil {
 		return fmt.Errorf("inserting the session: %w", err)
@@ -48,9 +44,9 @@ func (a *applier) add(ctx context.Context, s Session) (err error) {
 	if landed == 0 {
 		return nil
 	}
-	a.clicks.count(one, first)
+	a.landed, a.added = one, s.ID.String()
 	a.books.events.tellSessions(one)
-	return a.clicks.write(ctx, a.ledger, a.tx)
+	return a.countClicks(ctx)
 }
 
 // liveLink returns the number and the code of the link that the session names.

@@ -59,7 +59,7 @@ func (l *Ledger) Apply(ctx context.Context, origin string, records []Record) (Ap
 // would cost SQLite a copy of each page that they touch.
 func (l *Ledger) apply(ctx context.Context, origin string, records []Record, care bool) (done Applied, err error) {
 	err = l.book(ctx, func(b *books) error {
-		a := applier{ledger: l, tx: b.tx, books: b, origin: origin, now: millis(b.now), care: care, clicks: clickSums{}}
+		a := applier{ledger: l, tx: b.tx, books: b, origin: origin, now: millis(b.now), care: care}
 		if err := a.run(ctx, records); err != nil {
 			return err
 		}
@@ -81,7 +81,9 @@ type applier struct {
 	done      Applied
 	refused   []Quarantined
 	forgotten forgotten
-	clicks    clickSums
+	began     uint64   // the cursor before
+	landed    []Record // sessions
+	added     string   // the id of the session that an API made, which no origin counts
 }
 
 func (a *applier) run(ctx context.Context, records []Record) error {
@@ -108,8 +110,7 @@ func (a *applier) run(ctx context.Context, records []Record) error {
 	if err := a.moveCursor(ctx); err != nil {
 		return err
 	}
-	// Late, since others who count clicks of the same links wait from here to the commit.
-	return a.clicks.write(ctx, a.ledger, a.tx)
+	return a.countClicks(ctx)
 }
 
 // lockOrigin makes the origin's row where it is missing, locks it, and reads the cursor: the update does all three at once
@@ -124,7 +125,7 @@ func (a *applier) lockOrigin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("locking the origin: %w", err)
 	}
-	a.done.Cursor = uint64(cursor)
+	a.began, a.done.Cursor = uint64(cursor), uint64(cursor)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -23,14 +24,14 @@ func (e *eraser) takeClicks(ctx context.Context, where, value string) error {
 	if err != nil {
 		return err
 	}
-	first := map[firstClick]tracker.SessionID{}
+	first := map[firstClick]bool{}
 	for _, r := range records {
-		key, able := firstClickOf(r.Session)
-		if _, earlier := first[key]; able && !earlier {
-			first[key] = r.Session.ID
+		n := countsOf(r.Session)
+		if key, able := firstClickOf(r.Session); able && !first[key] {
+			first[key], n.uniques = true, 1
 		}
+		e.clicks.add(r.Session, n)
 	}
-	e.clicks.count(records, first)
 	return nil
 }
 
@@ -67,20 +68,29 @@ func (e *eraser) moveSums(ctx context.Context) error {
 		}
 	}
 	for key, n := range e.clicks {
-		if key.sub1 == "" {
-			continue // the whole, of which those of no sub1 are the rest
-		}
-		where := ` WHERE network = $1 AND day = $2 AND link_id = $3 AND sub1 = $4`
-		args := []any{key.network, key.day, key.link, key.sub1}
-		_, err := e.tx.ExecContext(ctx, `UPDATE click_sub_day SET clicks = clicks - $5, bots = bots - $6, others = others - $7,
-			uniques = CASE WHEN uniques > $8 THEN uniques - $8 ELSE 0 END`+where,
-			append(args, n.clicks, n.bots, n.others, n.uniques)...)
-		if err == nil {
-			_, err = e.tx.ExecContext(ctx, `DELETE FROM click_sub_day`+where+` AND clicks <= 0 AND bots <= 0 AND others <= 0`, args...)
-		}
-		if err != nil {
-			return fmt.Errorf("counting clicks without their sub-id: %w", err)
+		if key.sub1 != "" { // the rest are the whole, of which those of no sub1 are what is left
+			if err := e.takeSum(ctx, key, n); err != nil {
+				return fmt.Errorf("counting clicks without their sub-id: %w", err)
+			}
 		}
 	}
 	return nil
+}
+
+// takeSum takes clicks out of the sum of a sub1.
+func (e *eraser) takeSum(ctx context.Context, key clickKey, n clickCounts) error {
+	table, where := key.table(), ` WHERE network = $1 AND day = $2 AND sub1 = $3`
+	args := []any{key.network, key.day, key.sub1}
+	if key.link != 0 {
+		where += ` AND link_id = $4`
+		args = append(args, key.link)
+	}
+	at := func(i int) string { return fmt.Sprintf("$%d", len(args)+i) }
+	_, err := e.tx.ExecContext(ctx, `UPDATE `+table+` SET clicks = clicks - `+at(1)+`, bots = bots - `+at(2)+`,
+		others = others - `+at(3)+`, uniques = CASE WHEN uniques > `+at(4)+` THEN uniques - `+at(4)+` ELSE 0 END`+where,
+		append(slices.Clone(args), n.clicks, n.bots, n.others, n.uniques)...)
+	if err == nil {
+		_, err = e.tx.ExecContext(ctx, `DELETE FROM `+table+where+` AND clicks <= 0 AND bots <= 0 AND others <= 0`, args...)
+	}
+	return err
 }

@@ -43,21 +43,17 @@ func (a *applier) insert(ctx context.Context, records []Record) error {
 		return err
 	}
 	landed := distinct(records)
-	first, err := a.firstClicks(ctx, landed)
-	if err != nil {
-		return err
-	}
 	rows := sessionRows(a.origin, landed)
 	n, err := a.ledger.db.Insert(ctx, a.tx, rows)
 	if err == nil && int(n) < rows.Len {
 		if _, err = a.ledger.db.Insert(ctx, a.tx, replacing(rows)); err == nil {
-			landed, err = a.landed(ctx, landed)
+			landed, err = a.newOf(ctx, landed)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("inserting %d sessions: %w", rows.Len, err)
 	}
-	a.clicks.count(landed, first)
+	a.landed = append(a.landed, landed...)
 	a.books.events.tellSessions(landed)
 	a.done.Sessions += len(landed)
 	a.done.Repeated += len(records) - len(landed)
@@ -77,9 +73,9 @@ func distinct(records []Record) []Record {
 var selectLanded = `SELECT id FROM session WHERE origin = $1 AND seq >= $2 AND seq <= $3 AND id IN (` +
 	placeholders(4, lookUpChunk) + `)`
 
-// landed returns those of the records, which are in order, that the ledger has from here and now: a number of an origin is
+// newOf returns those of the records, which are in order, that the ledger has from here and now: a number of an origin is
 // applied once.
-func (a *applier) landed(ctx context.Context, records []Record) ([]Record, error) {
+func (a *applier) newOf(ctx context.Context, records []Record) ([]Record, error) {
 	var new []Record
 	for chunk := range slices.Chunk(records, lookUpChunk) {
 		args := []any{a.origin, int64(chunk[0].Seq), int64(chunk[len(chunk)-1].Seq)}

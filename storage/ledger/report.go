@@ -101,11 +101,21 @@ func (r *tally) read(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	if r.by[tracker.BySub1] {
-		if err := r.readClicks(ctx, tx, clickSubSource); err != nil {
+		from := subSource
+		if r.tellsLinksApart() {
+			from = clickSubSource
+		}
+		if err := r.readClicks(ctx, tx, from); err != nil {
 			return err
 		}
 	}
 	return r.readMoney(ctx, tx)
+}
+
+// tellsLinksApart reports whether it matters of which link a click is.
+func (r *tally) tellsLinksApart() bool {
+	return r.by[tracker.ByAffiliate] || r.by[tracker.ByCampaign] || r.by[tracker.ByLink] ||
+		r.query.AffiliateID != 0 || r.query.CampaignID != 0
 }
 
 func (r *tally) readClicks(ctx context.Context, tx *sql.Tx, from reportSource) error {

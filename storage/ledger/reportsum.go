@@ -21,6 +21,7 @@ var clickColumns = []string{`d.clicks`, `d.uniques`, `d.bots`, `d.others`}
 var (
 	clickSource    = reportSource{table: `click_day`, sums: clickColumns}
 	clickSubSource = reportSource{table: `click_sub_day`, sub1: true, sums: clickColumns}
+	subSource      = reportSource{table: `sub_day`, sub1: true, sums: clickColumns} // of all links together
 	moneySource    = reportSource{
 		table: `conversion_day`, partners: true, sub1: true, currency: true,
 		sums: []string{

@@ -103,63 +103,104 @@ func BenchmarkTable(b *testing.B) {
 	journal := start(b, fmt.Sprintf(tracking, ""), app)
 	redis := servers.Redis(b)
 	relayed := start(b, fmt.Sprintf(tracking, "redis redis://"+redis.Addr+"/0\n\t\tledger none"), app)
-	alone := start(b, fmt.Sprintf(tracking, fmt.Sprintf("redis redis://127.0.0.1:%d/0\n\t\tledger none", caddy.Port(b))), app) // no Redis there
+	alone := start(b, fmt.Sprintf(tracking, awayRedis(b)), app)
 
 	rows := [][]string{memory("resident memory, idle, over bare Caddy", "≤ 30 MiB", plain, journal)}
-	compare := func(what, bar string, connections int, url, base string) {
-		rows = append(rows, ratio(b, what, bar, connections, url, base))
+	compare := func(what, bar string, connections int, ours, theirs target) {
+		rows = append(rows, ratio(b, what, bar, connections, ours, theirs))
 	}
 	const click = "/?via=demo"
-	compare("request without a referral / the same process without the directive", "≥ 0.97", 64, journal.respond+"/", journal.plain+"/")
-	compare("click, fsynced, journal alone (Redis away) / bare respond", "≥ 0.55", 64, alone.respond+click, plain.respond+"/")
-	compare("click, fsynced, journal alone (Redis away) / bare respond", "≥ 0.65", 256, alone.respond+click, plain.respond+"/")
-	alone.Term() // nobody takes its records: its disk and its memory are the others' again
-	compare("click, fsynced, edge only (Redis relay) / bare respond", "≥ 0.55", 64, relayed.respond+click, plain.respond+"/")
-	compare("click, fsynced, edge only (Redis relay) / bare respond", "≥ 0.65", 256, relayed.respond+click, plain.respond+"/")
-	compare("click, fsynced, edge and hub in one (SQLite) / bare respond", "", 64, journal.respond+click, plain.respond+"/")
-	compare("click, fsynced, edge and hub in one (SQLite) / bare respond", "", 256, journal.respond+click, plain.respond+"/")
-	compare("click behind reverse_proxy, edge only / plain proxy", "≥ 0.90", 64, relayed.proxy+click, plain.proxy+"/")
-	compare("click behind reverse_proxy, edge and hub in one / plain proxy", "", 64, journal.proxy+click, plain.proxy+"/")
+	respond, proxy := plain.at(plain.respond+"/"), plain.at(plain.proxy+"/")
+	compare("request without a referral / the same process without the directive", "≥ 0.97", 64,
+		journal.at(journal.respond+"/"), journal.at(journal.plain+"/"))
+	for _, c := range []struct {
+		who  string
+		site site
+		bars [3]string // 64 connections, 256, proxied
+	}{
+		{"journal alone (Redis away)", alone, [3]string{"≥ 0.55", "≥ 0.65", "≥ 0.90"}},
+		{"edge only (Redis relay)", relayed, [3]string{"≥ 0.55", "≥ 0.65", "≥ 0.90"}},
+		{"edge and hub in one (SQLite)", journal, [3]string{}},
+	} {
+		ours, proxied := c.site.at(c.site.respond+click), c.site.at(c.site.proxy+click)
+		compare("click, fsynced, "+c.who+" / bare respond", c.bars[0], 64, ours, respond)
+		compare("click, fsynced, "+c.who+" / bare respond", c.bars[1], 256, ours, respond)
+		compare("click behind reverse_proxy, "+c.who+" / plain proxy", c.bars[2], 64, proxied, proxy)
+		if c.site == alone {
+			alone.Term() // nobody takes its records: its disk and its memory are the others' again
+		}
+	}
 	rows = append(rows, memory("the same, after the load above", "", plain, journal))
 	for _, done := range []site{journal, relayed} { // and with them what the ledger still had to do
 		done.Term()
 	}
-	rows = append(rows, latency(b), catchUp(b))
+	rows = append(rows, latency(b, "journal alone", awayRedis(b)), latency(b, "SQLite", ""), catchUp(b))
 	rows = append(rows, micro(b)...)
 	show(rows)
 }
 
-// ratio measures two addresses in turn and returns the median of the pairs' ratios, with the lowest and the highest.
-func ratio(b *testing.B, what, bar string, connections int, url, base string) []string {
+// awayRedis has an edge ship to a Redis that is not there, so that its journal is all that works.
+func awayRedis(b *testing.B) string {
+	return fmt.Sprintf("redis redis://127.0.0.1:%d/0\n\t\tledger none", caddy.Port(b))
+}
+
+// target is an address of a site that is measured.
+type target struct {
+	site site
+	url  string
+}
+
+func (s site) at(url string) target { return target{s, url} }
+
+// load loads the target and returns the requests per second that it answers, and the processor time in microseconds that its
+// process takes for one, with what goes on in the background meanwhile.
+func (t target) load(b *testing.B, connections int) (rate, micros float64) {
+	before := t.site.busy(b)
+	rate = wrk(b, connections, t.url, span)
+	return rate, float64((t.site.busy(b) - before).Microseconds()) / (rate * span.Seconds())
+}
+
+// ratio measures two targets in turn and returns the median of the pairs' ratios, with the lowest and the highest, and the
+// medians of what both answered and of the processor time that both took.
+func ratio(b *testing.B, what, bar string, connections int, ours, theirs target) []string {
 	b.Helper()
-	wrk(b, connections, base, span/4) // warm up
-	wrk(b, connections, url, span/4)
-	var ratios, ours, theirs []float64
+	wrk(b, connections, theirs.url, span/4) // warm up
+	wrk(b, connections, ours.url, span/4)
+	var ratios, rate, base, busy, baseBusy []float64
 	for range rounds {
-		t, o := wrk(b, connections, base, span), wrk(b, connections, url, span)
-		ratios, ours, theirs = append(ratios, o/t), append(ours, o), append(theirs, t)
+		t, tb := theirs.load(b, connections)
+		o, ob := ours.load(b, connections)
+		ratios, rate, base = append(ratios, o/t), append(rate, o), append(base, t)
+		busy, baseBusy = append(busy, ob), append(baseBusy, tb)
 	}
 	return []string{
 		fmt.Sprintf("%s, %d connections", what, connections), bar,
 		fmt.Sprintf("%.2f (%.2f–%.2f)", median(ratios), slices.Min(ratios), slices.Max(ratios)),
-		fmt.Sprintf("%.0f / %.0f per s", median(ours), median(theirs)),
+		fmt.Sprintf("%.0f / %.0f per s, CPU %.0f / %.0f µs each", median(rate), median(base), median(busy), median(baseBusy)),
 	}
 }
 
 // latency is what a click adds behind an upstream that takes 10 ms, at 4,000 clicks/s.
-func latency(b *testing.B) []string {
+func latency(b *testing.B, who, options string) []string {
 	b.Helper()
 	app := upstream(b, 10*time.Millisecond)
-	plain, ours := start(b, bare, app), start(b, fmt.Sprintf(tracking, ""), app)
+	plain, ours := start(b, bare, app), start(b, fmt.Sprintf(tracking, options), app)
 	var p50, p99 []float64
+	var busy, baseBusy time.Duration
 	for range rounds {
+		before, baseBefore := ours.busy(b), plain.busy(b)
 		base := load.Load{URL: plain.proxy + "/", Rate: 4000, Connections: 128}.For(span)
 		click := load.Load{URL: ours.proxy + "/?via=demo", Rate: 4000, Connections: 128}.For(span)
+		busy, baseBusy = busy+ours.busy(b)-before, baseBusy+plain.busy(b)-baseBefore
 		p50 = append(p50, float64(click.Quantile(.5)-base.Quantile(.5))/1e6)
 		p99 = append(p99, float64(click.Quantile(.99)-base.Quantile(.99))/1e6)
 	}
-	return []string{"added to a click behind a 10 ms upstream at 4,000/s, p50 and p99", "0, ≤ 2 ms",
-		fmt.Sprintf("%.2f ms, %.2f ms", median(p50), median(p99)), "difference of medians, driver on the same cores"}
+	plain.Term()
+	ours.Term()
+	return []string{"added to a click behind a 10 ms upstream at 4,000/s, " + who + ", p50 and p99", "0, ≤ 2 ms",
+		fmt.Sprintf("%.2f ms, %.2f ms", median(p50), median(p99)),
+		fmt.Sprintf("difference of medians, driver on the same cores; CPU %.0f / %.0f %% of one core",
+			100*busy.Seconds()/(rounds*span.Seconds()), 100*baseBusy.Seconds()/(rounds*span.Seconds()))}
 }
 
 // catchUp is how fast the records of an outage of Redis reach the ledger while clicks go on, and what it costs these.

@@ -78,6 +78,10 @@ var fill = []string{
 	`INSERT INTO click_day (network, day, link_id, clicks, uniques, bots, others)
 	SELECT network, day, link_id, sum(clicks), sum(uniques), sum(bots), sum(others) FROM click_sub_day
 	WHERE day < @now / @day GROUP BY network, day, link_id ORDER BY day, link_id`,
+
+	`INSERT INTO sub_day (network, day, sub1, clicks, uniques, bots, others)
+	SELECT network, day, sub1, sum(clicks), sum(uniques), sum(bots), sum(others) FROM click_sub_day
+	WHERE day < @now / @day GROUP BY network, day, sub1 ORDER BY day, sub1`,
 }
 
 // numbers is the beginning of a statement that has the table random, of i and numbers from 0 to below @p. The factors are

@@ -68,6 +68,28 @@ func (s site) due(b *testing.B) (n int) {
 	return n
 }
 
+// busy is the processor time that the process has taken so far.
+func (s site) busy(b *testing.B) (sum time.Duration) {
+	b.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.Pid()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ran, _, _ := strings.Cut(string(stat), " ")
+		nanoseconds, err := strconv.ParseInt(ran, 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(nanoseconds)
+	}
+	return sum
+}
+
 // resident is the process's memory in bytes.
 func (s site) resident() int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Pid()))

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 var reportTests = []test{
 	{"clicks are what a plain count says", testReportClicks},
 	{"unique clicks", testUniques},
+	{"unique clicks of two hubs at once", testUniquesTogether},
 	{"clicks and money in one line", testReportLines},
 	{"filters and another network's", testReportFilters},
 	{"what is no report", testReportInvalid},
@@ -190,6 +192,36 @@ func testUniques(t *testing.T, db Database) {
 	}
 	if want := map[string]int64{"2026-11-21 a": 1, "2026-11-21 b": 1, "2026-11-22 a": 1}; !maps.Equal(got, want) {
 		t.Errorf("the unique clicks are %v, want %v", got, want)
+	}
+}
+
+// testUniquesTogether has two hubs apply clicks of the same visitors on the same links from two origins.
+func testUniquesTogether(t *testing.T, db Database) {
+	const batches, size = 40, 10
+	origins := make([][]ledger.Record, 2)
+	for seq := range uint64(batches * size) {
+		visitor := tracker.NewVisitorID()
+		for i := range origins {
+			r := Record(seq+1, codes[seq%5])
+			r.Session.Visitor = visitor
+			origins[i] = append(origins[i], r)
+		}
+	}
+	hubs, names := []*ledger.Ledger{open(t, db), open(t, db)}, []string{newOrigin(), newOrigin()}
+	for batch := range batches {
+		var both sync.WaitGroup
+		for i, l := range hubs {
+			both.Go(func() {
+				if _, err := l.Apply(t.Context(), names[i], origins[i][batch*size:(batch+1)*size]); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
+	}
+	rows := report(t, open(t, db), "default", tracker.ReportQuery{})
+	if len(rows) != 1 || rows[0].Clicks != 2*batches*size || rows[0].UniqueClicks != batches*size {
+		t.Errorf("of %d visitors who clicked twice there is %+v", batches*size, rows)
 	}
 }
 

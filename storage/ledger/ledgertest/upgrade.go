@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -45,7 +44,7 @@ var oldSessions = []oldSession{
 	{0, 1, tracker.ClassRepeat, 'a'}, {1, 1, tracker.ClassHuman, 'a'}, {1, 7, tracker.ClassInactiveLink, 0},
 }
 
-// Upgrade checks that a ledger of the first schema, with data in it, is opened with everything in it. raw is an empty
+// Upgrade checks that a ledger of the second schema, with data in it that goes back to the first, is opened with everything in it. raw is an empty
 // database, folder that of the schema's files, and openIt opens the ledger in the database.
 func Upgrade(t *testing.T, raw *sql.DB, dialect goose.Dialect, folder string, openIt func(t testing.TB) *ledger.Ledger) {
 	makeOld(t, raw, dialect, folder)
@@ -61,8 +60,12 @@ func Upgrade(t *testing.T, raw *sql.DB, dialect goose.Dialect, folder string, op
 	want := []string{
 		"acme 20000 1 4 2 0 0", "acme 20001 1 1 1 0 0", "default 20001 7 0 0 0 1",
 	}
-	if got := clickDays(t, raw); !reflect.DeepEqual(got, want) {
+	if got := clickDays(t, raw, "click_day", "link_id"); !reflect.DeepEqual(got, want) {
 		t.Errorf("the sums of clicks are %q, want %q", got, want)
+	}
+	want = []string{"acme 20000 mail 5 6 7 8", "acme 20000 news 11 22 33 44", "acme 20001 news 9 8 7 6"}
+	if got := clickDays(t, raw, "sub_day", "sub1"); !reflect.DeepEqual(got, want) {
+		t.Errorf("the sums of sub-ids are %q, want %q", got, want)
 	}
 	if added := addLink(t, l, ledger.NewLink{Network: "acme", Code: "new"}); added.ID != 8 || added.AffiliateID != 3 || added.CampaignID != 1 {
 		t.Errorf("a new link is %+v", added)
@@ -70,7 +73,7 @@ func Upgrade(t *testing.T, raw *sql.DB, dialect goose.Dialect, folder string, op
 	wantApplied(t, l, "edge", []ledger.Record{Record(8, "demo")}, ledger.Applied{Cursor: 8, Sessions: 1})
 }
 
-// makeOld makes a database of the first schema.
+// makeOld makes a database of the first schema, and takes it to the second.
 func makeOld(t *testing.T, raw *sql.DB, dialect goose.Dialect, folder string) {
 	t.Helper()
 	p, err := goose.NewProvider(dialect, raw, os.DirFS(folder), goose.WithTableName("affiliate_migration"),
@@ -81,6 +84,21 @@ func makeOld(t *testing.T, raw *sql.DB, dialect goose.Dialect, folder string) {
 	if _, err := p.UpTo(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
+	fillOld(t, raw)
+	if _, err := p.UpTo(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	// What the second schema had counted by sub-id.
+	_, err = raw.ExecContext(t.Context(), `INSERT INTO click_sub_day VALUES ('acme', 20000, 1, 'news', 1, 2, 3, 4),
+		('acme', 20000, 2, 'news', 10, 20, 30, 40), ('acme', 20000, 2, 'mail', 5, 6, 7, 8), ('acme', 20001, 1, 'news', 9, 8, 7, 6)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fillOld fills a database of the first schema.
+func fillOld(t *testing.T, raw *sql.DB) {
+	t.Helper()
 	statements := oldRows
 	for i, s := range oldSessions {
 		ms := int64(20000+s.day)*dayMillis + int64(i)
@@ -145,23 +163,23 @@ func wantOldCatalog(t *testing.T, l *ledger.Ledger) {
 	}
 }
 
-// clickDays reads the sums of clicks.
-func clickDays(t *testing.T, raw *sql.DB) []string {
+// clickDays reads sums of clicks by network, day and that column.
+func clickDays(t *testing.T, raw *sql.DB, table, column string) []string {
 	t.Helper()
-	rows, err := raw.QueryContext(t.Context(), `SELECT network, day, link_id, clicks, uniques, bots, others FROM click_day
-		ORDER BY network, day, link_id`)
+	rows, err := raw.QueryContext(t.Context(), fmt.Sprintf(`SELECT network, day, CAST(%[2]s AS text), clicks, uniques, bots, others
+		FROM %[1]s ORDER BY network, day, %[2]s`, table, column))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
 	var days []string
 	for rows.Next() {
-		var network string
-		var n [6]int64
-		if err := rows.Scan(&network, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5]); err != nil {
+		var network, of string
+		var day, clicks, uniques, bots, others int64
+		if err := rows.Scan(&network, &day, &of, &clicks, &uniques, &bots, &others); err != nil {
 			t.Fatal(err)
 		}
-		days = append(days, network+" "+strings.Trim(fmt.Sprint(n), "[]"))
+		days = append(days, fmt.Sprint(network, " ", day, " ", of, " ", clicks, " ", uniques, " ", bots, " ", others))
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
