@@ -32,7 +32,7 @@ ports:
 
 .PHONY: test
 test: ## Test everything, with a Redis and a PostgreSQL of its own (installs them through apt where missing)
-	@test/needs.sh
+	@test/needs.sh curl
 	@cd test && go run ./suite
 
 .PHONY: bench
@@ -43,5 +43,5 @@ bench: ## Measure this machine: the packages by themselves, and Caddy with the d
 
 .PHONY: chaos
 chaos: ## Test the faults in their long form, and fuzz: hours
-	@test/needs.sh
+	@test/needs.sh curl
 	@cd test && go run ./suite -chaos

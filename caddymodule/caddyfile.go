@@ -330,6 +330,9 @@ func (a *App) parseLedger(d *caddyfile.Dispenser) error {
 	if len(args) == 0 {
 		return d.ArgErr()
 	}
+	if args[0] == engine.LedgerNone && len(a.DestinationsRaw) > 0 {
+		return d.WrapErr(errNoBooks)
+	}
 	a.Ledger = &Ledger{Kind: args[0]}
 	switch {
 	case args[0] == engine.LedgerSQLite && len(args) == 1, args[0] == engine.LedgerNone && len(args) == 1:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -77,10 +78,10 @@ func (f *Forwarding) options(own parsers) parsers {
 		"classes":     wordList(&f.Classes, tracker.Classes...),
 		"statuses":    wordList(&f.Statuses, tracker.StatusPending, tracker.StatusApproved, tracker.StatusRejected, tracker.StatusDuplicated),
 		"campaigns":   texts(&f.Campaigns),
-		"concurrency": number(&f.Concurrency),
+		"concurrency": both(number(&f.Concurrency), f.checkConcurrency),
 		"rate":        perSecond(&f.Rate),
 		"ordered":     flag(&f.Ordered),
-		"allow":       texts(&f.Allow),
+		"allow":       both(texts(&f.Allow), f.checkAllow),
 	}
 	for name, parse := range own {
 		all[name] = parse
@@ -102,6 +103,50 @@ func (f *Forwarding) parse(d *caddyfile.Dispenser, own parsers, repeatable ...st
 	return err
 }
 
+func (f *Forwarding) checkConcurrency(d *caddyfile.Dispenser) error {
+	if f.Concurrency < 1 || f.Concurrency > maxConcurrency {
+		return d.WrapErr(errConcurrency)
+	}
+	return nil
+}
+
+func (f *Forwarding) checkAllow(d *caddyfile.Dispenser) error {
+	if _, err := f.allowed(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// maxConcurrency is the most attempts that a destination may have under way.
+const maxConcurrency = 1000
+
+var (
+	errConcurrency = fmt.Errorf("concurrency is not from 1 to %d", maxConcurrency)
+	errAllow       = errors.New("allow: write networks such as 10.1.0.0/16 or fd00::/8")
+	errForwardName = errors.New("a destination's name is made of at most 64 letters, digits, dots, underscores and dashes")
+	errNoBooks     = errors.New("forward and ledger none do not go together: forward on the hubs, which keep the books")
+)
+
+// allowed are the networks of Allow.
+func (f *Forwarding) allowed() ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range f.Allow {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, errAllow
+		}
+		networks = append(networks, p.Masked())
+	}
+	return networks, nil
+}
+
+func checkForwardName(name string) error {
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" || len(name) > 64 {
+		return errForwardName
+	}
+	return nil
+}
+
 // route is the destination as the books have to know it.
 func (f *Forwarding) route(kind string, takes []tracker.EventKind, appNetwork string) (tracker.Route, error) {
 	r := tracker.Route{
@@ -119,10 +164,7 @@ func (f *Forwarding) route(kind string, takes []tracker.EventKind, appNetwork st
 	if err := tracker.CheckNetwork(r.Network); err != nil {
 		return r, err
 	}
-	if strings.Trim(r.Destination, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" || len(r.Destination) > 64 {
-		return r, fmt.Errorf("a destination's name is made of at most 64 letters, digits, dots, underscores and dashes")
-	}
-	return r, nil
+	return r, checkForwardName(r.Destination)
 }
 
 // outlet builds what the engine runs.
@@ -133,20 +175,14 @@ func (f *Forwarding) outlet(kind string, to forward.Destination, appNetwork stri
 	}
 	_, route.Remembers = to.(forward.Remembering)
 	o := forward.Outlet{Route: route, To: to, Fingerprint: fingerprint, Concurrency: f.Concurrency, Rate: f.Rate}
-	if f.Concurrency < 0 || f.Concurrency > 1000 {
-		return o, fmt.Errorf("concurrency is not from 1 to 1000")
+	if f.Concurrency < 0 || f.Concurrency > maxConcurrency {
+		return o, errConcurrency
 	}
 	if f.Rate < 0 {
 		return o, fmt.Errorf("rate is below zero")
 	}
-	for _, text := range f.Allow {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return o, fmt.Errorf("allow: write networks such as 10.1.0.0/16 or fd00::/8")
-		}
-		o.Allow = append(o.Allow, p.Masked())
-	}
-	return o, nil
+	o.Allow, err = f.allowed()
+	return o, err
 }
 
 // parseForward reads one destination:
@@ -159,12 +195,41 @@ func (a *App) parseForward(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	kind := d.Val()
+	if err := a.checkForward(d); err != nil {
+		return err
+	}
 	module, err := caddyfile.UnmarshalModule(d, destinationNamespace+"."+kind)
 	if err != nil {
 		return err
 	}
 	a.DestinationsRaw = append(a.DestinationsRaw, caddyconfig.JSONModuleObject(module, "kind", kind, nil))
 	return nil
+}
+
+// checkForward checks what comes before the block, so that an error names its line. It consumes nothing.
+func (a *App) checkForward(d *caddyfile.Dispenser) error {
+	if a.Ledger != nil && a.Ledger.Kind == engine.LedgerNone {
+		return d.WrapErr(errNoBooks)
+	}
+	name := d.Val()
+	if d.NextArg() {
+		name = d.Val()
+		defer d.Prev()
+	}
+	if err := checkForwardName(name); err != nil {
+		return d.WrapErr(err)
+	}
+	for _, raw := range a.DestinationsRaw {
+		var other struct{ Kind, Name string }
+		if err := json.Unmarshal(raw, &other); err == nil && cmp.Or(other.Name, other.Kind) == name {
+			return d.WrapErr(errSameName(name))
+		}
+	}
+	return nil
+}
+
+func errSameName(name string) error {
+	return fmt.Errorf("two destinations are called %s; give each a name: forward <kind> <name>", name)
 }
 
 // provisionDestinations loads the guest modules and adds their outlets to the engine's configuration.
@@ -184,7 +249,7 @@ func (a *App) provisionDestinations(ctx caddy.Context, c *engine.Config) error {
 			return err
 		}
 		if names[o.Destination] {
-			return fmt.Errorf("two destinations are called %s; give each a name: forward <kind> <name>", o.Destination)
+			return errSameName(o.Destination)
 		}
 		names[o.Destination] = true
 		c.Outlets = append(c.Outlets, o)

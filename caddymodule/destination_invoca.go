@@ -62,29 +62,6 @@ func (i *InvocaDestination) Destination(ctx caddy.Context) (forward.Destination,
 	return invoca.NewDestination(o)
 }
 
-// setting is a text of a destination's configuration, whose placeholders are replaced when it is provisioned.
-type setting struct {
-	name, configured string
-	to               *string
-	secret           bool
-}
-
-// expandAll expands the settings, and warns of secrets that are written out.
-func expandAll(ctx caddy.Context, settings []setting) (err error) {
-	repl := caddy.NewReplacer()
-	for _, s := range settings {
-		if s.secret {
-			*s.to, err = secretValue(ctx, repl, s.name, s.configured)
-		} else {
-			*s.to, err = expand(repl, s.name, s.configured)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Interface guards
 var (
 	_ DestinationModule     = (*InvocaDestination)(nil)

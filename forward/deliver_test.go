@@ -100,13 +100,7 @@ var (
 // happen lets n sessions land in the books.
 func (d *desk) happen(n int) {
 	d.Helper()
-	records := make([]ledger.Record, n)
-	for i := range records {
-		records[i] = ledger.Record{Seq: uint64(i + 1), Session: &ledger.Session{Session: click("demo")}}
-	}
-	if _, err := d.books.Apply(d.Context(), tracker.NewSessionID(time.Now()).String(), records); err != nil {
-		d.Fatal(err)
-	}
+	land(d.T, d.books, n)
 }
 
 // live lets the deliverer work for that long; it looks at most so often.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,7 +16,7 @@ import (
 const blanked = "[secret]"
 
 // Keep is what the log of attempts keeps of an answer: its beginning, without the secrets, as which an endpoint may have sent
-// back what it got, as they are or as JSON and URLs write them.
+// back what it got, as they are or as JSON, URLs and HTML write them.
 func Keep(r *Response, secrets ...string) Answer {
 	if r == nil {
 		return Answer{}
@@ -38,7 +39,7 @@ func spellings(text string) []string {
 	inJSON := string(quoted[1 : len(quoted)-1])
 	return []string{
 		text, inJSON, strings.ReplaceAll(inJSON, "/", `\/`), strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, `"`, `\"`),
-		url.QueryEscape(text), url.PathEscape(text),
+		url.QueryEscape(text), url.PathEscape(text), html.EscapeString(text),
 	}
 }
 

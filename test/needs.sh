@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need beside Go, make and git, where it is missing: a C compiler for the race detector, the servers
-# that the tests start for themselves, and the programs that are given as arguments.
+# that the tests start for themselves, node for the platforms' own JavaScript, and the programs that are given as arguments.
 set -eu
 
 missing=
@@ -8,6 +8,7 @@ command -v gcc >/dev/null || missing="$missing gcc"
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
+command -v node >/dev/null || missing="$missing nodejs"
 for program; do
 	command -v "$program" >/dev/null || missing="$missing $program"
 done

@@ -31,6 +31,7 @@ type Postback struct {
 	host     string
 	method   string
 	secret   []byte
+	secrets  []string // that an endpoint may send back: those of its URL
 }
 
 // New checks the options: the URL, and that each macro is one that is known.
@@ -55,7 +56,7 @@ func New(o Options) (*Postback, error) {
 	if rest := strings.TrimPrefix(o.URL, u.Scheme+"://"); len(rest) == len(o.URL) || strings.Contains(hostOf(rest), "{") {
 		return nil, errors.New("a macro cannot stand in the url's scheme or host")
 	}
-	return &Postback{template: t, host: u.Host, method: o.Method, secret: []byte(o.Secret)}, nil
+	return &Postback{template: t, host: u.Host, method: o.Method, secret: []byte(o.Secret), secrets: t.secrets()}, nil
 }
 
 func hostOf(rest string) string {
@@ -93,10 +94,7 @@ func (p *Postback) Send(ctx context.Context, client *forward.Client, e tracker.E
 		return forward.Answer{}, forward.Permanent(err)
 	}
 	answer, err := client.Do(ctx, r)
-	if answer == nil {
-		return forward.Answer{}, err
-	}
-	kept := forward.Answer{Status: answer.Status, Body: answer.Body}
+	kept := forward.Keep(answer, p.secrets...)
 	if err != nil {
 		return kept, err
 	}

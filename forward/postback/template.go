@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/caddy-affiliate/caddy-affiliate/forward"
 )
 
 // template is a URL with macros: texts and macros by turns, a text first.
@@ -107,6 +109,15 @@ func (t template) fill(value func(macro) string) string {
 		}
 	}
 	return b.String()
+}
+
+// secrets are the parts of the URL itself that may be secrets, such as a token in its query.
+func (t template) secrets() []string {
+	u, err := url.Parse(t.fill(func(macro) string { return "" }))
+	if err != nil {
+		return nil
+	}
+	return forward.URLSecrets(u)
 }
 
 // signed reports whether the receiver gets a signature.

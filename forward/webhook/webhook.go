@@ -34,6 +34,7 @@ type Options struct {
 type Webhook struct {
 	url     string
 	host    string
+	secrets []string // that an endpoint may send back: those of its URL
 	signers []*standardwebhooks.Webhook
 	now     func() time.Time
 }
@@ -50,7 +51,7 @@ func New(o Options) (*Webhook, error) {
 	if len(o.Secrets) == 0 || len(o.Secrets) > 2 {
 		return nil, errors.New("one secret is needed, or two while a receiver goes over to a new one")
 	}
-	w := &Webhook{url: u.String(), host: u.Host, now: o.Now}
+	w := &Webhook{url: u.String(), host: u.Host, secrets: forward.URLSecrets(u), now: o.Now}
 	if w.now == nil {
 		w.now = time.Now
 	}
@@ -143,17 +144,9 @@ func (w *Webhook) Send(ctx context.Context, client *forward.Client, e tracker.Ev
 	r.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 	r.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
 	answer, err := client.Do(ctx, r)
+	kept := forward.Keep(answer, w.secrets...) // the secrets that sign are not in what was sent, so they cannot come back
 	if err != nil {
-		return w.kept(answer), err
+		return kept, err
 	}
-	return w.kept(answer), forward.Judge(answer, now)
-}
-
-// kept is what the log keeps of an answer. An endpoint that sends back what it got may have our signatures in it, which are no
-// secrets, and cannot have those.
-func (w *Webhook) kept(r *forward.Response) forward.Answer {
-	if r == nil {
-		return forward.Answer{}
-	}
-	return forward.Answer{Status: r.Status, Body: r.Body}
+	return kept, forward.Judge(answer, now)
 }

@@ -70,10 +70,15 @@ func (b *body) has(name string) bool {
 	return true
 }
 
-// require notes members that are not there.
+// filled reports whether the member says something that is not the empty text.
+func (b *body) filled(name string) bool {
+	return b.has(name) && string(b.members[name]) != `""`
+}
+
+// require notes members that are not there, or empty.
 func (b *body) require(names ...string) {
 	for _, name := range names {
-		if !b.has(name) {
+		if !b.filled(name) {
 			b.wrong.Add(name, "is required")
 		}
 	}
@@ -107,9 +112,17 @@ func (b *body) money(field string, raw json.RawMessage, currency string) int64 {
 	case !ok, b.strict && quoted, b.strict && digits == 0 && strings.Contains(text, "."):
 		b.wrong.Add(field, "is not an integer")
 	case err != nil:
-		b.wrong.Add(field, err.Error())
+		b.wrong.Add(field, wrongAmount(currency, err))
 	}
 	return amount
+}
+
+// wrongAmount is what to say of text that is no amount of the currency.
+func wrongAmount(currency string, err error) string {
+	if digits, _ := tracker.Exponent(currency); digits == 0 {
+		return fmt.Sprintf("is not a whole number from 0 to %d", tracker.MaxAmount)
+	}
+	return err.Error()
 }
 
 // parts are the commissions, whose sub-amounts are in the currency's major unit.

@@ -36,7 +36,8 @@ func (s *server) serveBrowser(w http.ResponseWriter, r *http.Request, path strin
 		s.fail(w, tag, errOrigin)
 		return
 	}
-	allowOrigin(w.Header(), site)
+	allowOrigin(w.Header(), site, "POST", "content-type, access-control-allow-headers")
+	w.Header().Set("Access-Control-Allow-Credentials", "true") // as the script sends its requests
 	switch r.Method {
 	case http.MethodOptions:
 		platform.Operation(r.Context(), "preflight")
@@ -54,13 +55,12 @@ func (s *server) serveBrowser(w http.ResponseWriter, r *http.Request, path strin
 // browserTags are those of the script's routes.
 var browserTags = map[string]string{"set-cookie": tagSetCookie, "conversion": tagCreateConversion}
 
-// allowOrigin lets the script read the answer. It sends its requests with credentials, which forbids wildcards, and with a
-// request header that is named after a response header.
-func allowOrigin(h http.Header, site string) {
+// allowOrigin lets a page of the site send requests with these methods and header fields, and read the answers. A wildcard would not
+// do: the script has credentials, and sends a request header that is named after a response header.
+func allowOrigin(h http.Header, site, methods, fields string) {
 	h.Set("Access-Control-Allow-Origin", site)
-	h.Set("Access-Control-Allow-Credentials", "true")
-	h.Set("Access-Control-Allow-Methods", "POST")
-	h.Set("Access-Control-Allow-Headers", "content-type, access-control-allow-headers")
+	h.Set("Access-Control-Allow-Methods", methods)
+	h.Set("Access-Control-Allow-Headers", fields)
 	h.Set("Access-Control-Max-Age", "600")
 }
 

@@ -69,7 +69,7 @@ func (b *body) requireWho() {
 	if _, there := b.members["token"]; !there || b.strict {
 		b.require("token")
 	}
-	if !b.has("token") || b.strict {
+	if !b.filled("token") || b.strict {
 		b.require("aff_id", "referrer")
 	}
 }

@@ -21,6 +21,7 @@ type filters struct {
 	query    url.Values
 	currency string
 	zone     *time.Location
+	strict   bool
 	wrong    tracker.Invalid
 }
 
@@ -33,8 +34,8 @@ func (s *server) parseFilters(rawQuery string) (f tracker.ConversionFilter, p tr
 	if err != nil {
 		return f, p, errQuery
 	}
-	q := filters{query: query, currency: s.Currency, zone: s.Zone}
-	q.check(s.Strict)
+	q := filters{query: query, currency: s.Currency, zone: s.Zone, strict: s.Strict}
+	q.check()
 	f = tracker.ConversionFilter{
 		Status: q.status("status"), ExternalID: q.query.Get("external_id"), IsClosed: q.truth("is_closed"), CheckedOut: q.truth("checked_out"),
 		MinCommissionAmount: q.amount("min_commission_amount"), MaxCommissionAmount: q.amount("max_commission_amount"),
@@ -52,14 +53,14 @@ var filterNames = []string{
 }
 
 // check refuses unknown and repeated filters. Empty ones are none, unless strict: clients send the fields of forms.
-func (q *filters) check(strict bool) {
+func (q *filters) check() {
 	for name, values := range q.query {
 		switch {
 		case !slices.Contains(filterNames, name):
 			q.wrong.Add("query", "has filters other than "+strings.Join(filterNames, ", "))
 		case len(values) > 1:
 			q.wrong.Add(name, "is there twice")
-		case strict && values[0] == "":
+		case q.strict && values[0] == "":
 			q.wrong.Add(name, "is empty")
 		}
 	}
@@ -110,7 +111,7 @@ func (q *filters) amount(name string) *int64 {
 	}
 	amount, err := tracker.ParseAmount(text, q.currency)
 	if err != nil {
-		q.wrong.Add(name, err.Error())
+		q.wrong.Add(name, wrongAmount(q.currency, err))
 	}
 	return &amount
 }
@@ -136,13 +137,19 @@ func (q *filters) until(name string) time.Time {
 // firstGregorian is a year that no Jalali date of these centuries has reached.
 const firstGregorian = 1700
 
+// isoTime is a time that names no zone, as a browser's form has it.
+const isoTime = "2006-01-02T15:04:05"
+
 // moment reads a time of the zone, by the Gregorian calendar, and tells how long what it names is: a day or a second.
 func (q *filters) moment(name string) (at time.Time, span time.Duration) {
 	text := q.query.Get(name)
 	if text == "" {
 		return time.Time{}, 0
 	}
-	for _, layout := range []string{time.DateTime, time.DateOnly, time.RFC3339} {
+	if date, zone, spoilt := strings.Cut(text, " "); spoilt && strings.Contains(date, "T") && !q.strict {
+		text = date + "+" + zone // a plus in a query that was not escaped
+	}
+	for _, layout := range []string{time.DateTime, time.DateOnly, isoTime, time.RFC3339} {
 		at, err := time.ParseInLocation(layout, text, q.zone)
 		if err != nil {
 			continue

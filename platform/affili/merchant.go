@@ -58,6 +58,11 @@ func findRoute(path, method string) (found route, id string, allowed []string) {
 
 func (s *server) serveMerchant(w http.ResponseWriter, r *http.Request, path string) {
 	found, id, allowed := findRoute(path, r.Method)
+	if s.allowApplication(w, r, allowed) {
+		platform.Operation(r.Context(), "preflight")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	if found.handle == nil {
 		err := errNoRoute
 		if allowed != nil {
@@ -78,6 +83,20 @@ func (s *server) serveMerchant(w http.ResponseWriter, r *http.Request, path stri
 		data, err = found.handle(s, r.Context(), c)
 	}
 	s.respond(w, found.tag, data, err)
+}
+
+// allowApplication lets an application on a page of a configured site call a merchant's routes: the platform's document promises
+// it. It reports whether that is all that the request asks for. No cookie counts there, so the page has to have a key.
+func (s *server) allowApplication(w http.ResponseWriter, r *http.Request, methods []string) (preflight bool) {
+	site := r.Header.Get("Origin")
+	if len(s.Browser.Sites) > 0 {
+		w.Header().Add("Vary", "Origin")
+	}
+	if !slices.Contains(s.Browser.Sites, site) || methods == nil {
+		return false
+	}
+	allowOrigin(w.Header(), site, strings.Join(methods, ", "), "authorization, content-type")
+	return r.Method == http.MethodOptions
 }
 
 // authorize finds out whose request it is and whether it may do what needs the scope, and counts it against the key's rate.

@@ -2,7 +2,9 @@ package affili
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"strconv"
 	"strings"
@@ -28,8 +30,8 @@ func (s *server) kind(b *body, v version) tracker.ConversionType {
 	}
 	text, quoted, _ := scalar(b.members["type"])
 	kind := tracker.ConversionType(text)
-	if !quoted && !b.strict {
-		kind = s.kindOf(text)
+	if number := s.kindOf(text); !b.strict && (!quoted || number != "") {
+		kind = number
 	}
 	switch {
 	case kind == tracker.TypeBuy, kind == tracker.TypeLead, kind == tracker.TypeClick:
@@ -158,10 +160,13 @@ func (s *server) readToken(b *body, n *tracker.NewConversion) bool {
 
 // unnamed is the external id of a lead or a click that was reported without one: each session has one click, and one lead of a
 // name. Without a session each report is one more.
+//
+// The id stays when its person is erased, so it does not have the name, but a hash that takes the visitor's id to compute: the books
+// forget that with the person, and nobody can try names out on the hash any more.
 func unnamed(n *tracker.NewConversion, now time.Time) string {
-	session := n.Evidence.Session
+	session, visitor := n.Evidence.Session, tracker.VisitorID{}
 	if n.Evidence.Token != nil {
-		session = n.Evidence.Token.Last.Session
+		session, visitor = n.Evidence.Token.Last.Session, n.Evidence.Token.Visitor
 	}
 	if session.IsZero() {
 		return tracker.NewSessionID(now).String()
@@ -169,7 +174,9 @@ func unnamed(n *tracker.NewConversion, now time.Time) string {
 	if n.Name == "" {
 		return session.String()
 	}
-	return session.String() + "/" + n.Name
+	sum := hmac.New(sha256.New, visitor[:])
+	sum.Write([]byte(session.String() + "/" + n.Name))
+	return session.String() + "/" + hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // followingID is an id that follows from a conversion's identity, in the form that RFC 9562 leaves to such (version 8).

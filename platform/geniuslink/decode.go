@@ -29,6 +29,9 @@ const (
 // shapes are those of the members that are no plain values, by their names in lower case.
 var shapes = map[string]shape{"parameters": dictionary, "affiliatetokens": dictionary, "affiliateprograms": programSet}
 
+// formType is what a form is called, and what curl calls everything that it is not told of.
+const formType = "application/x-www-form-urlencoded"
+
 // decodeBody reads a body of that type into members.
 func decodeBody(kind string, body []byte, strict bool) ([]jsv.Member, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -53,7 +56,7 @@ func decodeBody(kind string, body []byte, strict bool) ([]jsv.Member, error) {
 		}
 	case "application/xml", "text/xml":
 		n, err = decodeXML(body)
-	case "application/x-www-form-urlencoded":
+	case formType:
 		n, err = decodeForm(string(body))
 	default:
 		return nil, errContentType

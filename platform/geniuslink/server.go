@@ -3,6 +3,7 @@
 package geniuslink
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -125,11 +126,14 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, op *operation, var
 			return request{}, bodyFault(err)
 		}
 		kind := mediaType(r.Header.Get("Content-Type"))
+		if !s.strict && kind == formType && bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+			kind = "" // no member of ours begins so: it is JSON that was not called so
+		}
 		members, err := decodeBody(kind, data, s.strict)
 		if err != nil {
 			return request{}, err
 		}
-		if kind == "application/x-www-form-urlencoded" {
+		if kind == formType {
 			form = members
 		} else {
 			body = members

@@ -18,6 +18,9 @@ import (
 // throttledWait is the pause after KT-CT-1199 where Kraken does not say how long.
 const throttledWait = 30 * time.Second
 
+// maxErrorsRead is how many errors of an answer are looked at.
+const maxErrorsRead = 16
+
 // tokenCodes say that a token has to be obtained again.
 var tokenCodes = []string{"KT-CT-1120", codeExpired.text, codeBadHeader.text}
 
@@ -48,7 +51,7 @@ func (e *graphqlError) Error() string {
 }
 
 func (e *graphqlError) codes() (codes []string) {
-	for _, one := range e.told {
+	for _, one := range e.told[:min(len(e.told), maxErrorsRead)] {
 		if x := one.Extensions; x != nil && isCode(x.Code) && !slices.Contains(codes, x.Code) {
 			codes = append(codes, x.Code)
 		}

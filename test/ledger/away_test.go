@@ -25,7 +25,10 @@ var calls = map[string]func(t *testing.T, l *ledger.Ledger) error{
 		_, err := l.Conversion(t.Context(), "default", newOrigin())
 		return err
 	},
-	"a look-up": func(t *testing.T, l *ledger.Ledger) error { _, err := l.CatalogLink(t.Context(), "default", 7); return err },
+	"a look-up": func(t *testing.T, l *ledger.Ledger) error {
+		_, err := l.CatalogLink(t.Context(), "default", 7)
+		return err
+	},
 	"a count": func(t *testing.T, l *ledger.Ledger) error {
 		f := tracker.ConversionFilter{Status: tracker.StatusPending, Type: tracker.TypeBuy}
 		_, _, err := l.Conversions(t.Context(), "default", f, tracker.Page{})
