@@ -53,7 +53,7 @@ type conversionList struct {
 	MaxWage             given[int64]             `query:"max_wage"`
 
 	Type        tracker.ConversionType `query:"type"`
-	Source      string                 `query:"source" doc:"api, header, block, pixel or postback"`
+	Source      string                 `query:"source" doc:"api, header, block, pixel, postback, affili or affili_browser"`
 	AffiliateID int64                  `query:"affiliate_id" minimum:"1"`
 	CampaignID  int64                  `query:"campaign_id" minimum:"1"`
 	LinkID      int64                  `query:"link_id" minimum:"1"`

@@ -226,4 +226,5 @@ var tags = []*huma.Tag{
 	{Name: "keys", Description: "Keys of this API"},
 	{Name: "reports", Description: "Sums of clicks and conversions"},
 	{Name: "privacy", Description: "What is known of a person, and its erasure"},
+	{Name: "deliveries", Description: "Events on their way to the destinations of the configuration"},
 }

@@ -37,8 +37,8 @@ type Affili struct {
 	// word. Default: 6 for `buy`.
 	Types map[tracker.ConversionType]int `json:"types,omitempty"`
 
-	// The origins of the sites on whose pages the script runs, such as `https://shop.example.com`. Default: none, and no
-	// routes for browsers.
+	// The origins of the sites on whose pages the script runs, or an application that calls the merchants' API, such as
+	// `https://shop.example.com`. Default: none, and no routes for browsers.
 	Sites []string `json:"sites,omitempty"`
 
 	// The account id that the script must give. Default: any.

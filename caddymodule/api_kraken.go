@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/platform/kraken"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 // Kraken is the settings of Kraken's dialect.
@@ -24,6 +26,13 @@ type Kraken struct {
 
 	// The code of the error for a `linkId` that is no live link's, which Kraken does not document. Default: `KT-CT-7713`.
 	UnknownLinkCode string `json:"unknown_link_code,omitempty"`
+
+	// What is kept of a session's `ipAddress`, as in the directive `affiliate`. Default: what the strictest of the network's
+	// directives keeps.
+	IP tracker.IPMode `json:"ip,omitempty"`
+
+	// Likewise of its `userAgent`.
+	UserAgent string `json:"user_agent,omitempty"`
 }
 
 // paramsForm is a value of Kraken.QueryParams.
@@ -41,6 +50,8 @@ const (
 //	    introspection
 //	    query_params      string|object
 //	    unknown_link_code <code>
+//	    ip                full|truncate|hash|none
+//	    user_agent        full|none
 //	}
 func (s *Kraken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return parseSubBlock(d, parsers{
@@ -51,6 +62,8 @@ func (s *Kraken) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			s.UnknownLinkCode = code
 			return checkKrakenCode(code)
 		}),
+		"ip":         word(&s.IP, tracker.IPModes...),
+		"user_agent": word(&s.UserAgent, agentValues...),
 	})
 }
 
@@ -73,7 +86,23 @@ func (s *Kraken) check() error {
 	if s.QueryParams != "" && s.QueryParams != paramsString && s.QueryParams != paramsObject {
 		return fmt.Errorf("query_params %q is not one of: string, object", s.QueryParams)
 	}
-	return nil
+	return s.modes().checkPrivacy()
+}
+
+// modes is a directive of which only the modes of privacy are set.
+func (s *Kraken) modes() *Handler { return &Handler{IP: s.IP, UserAgent: s.UserAgent} }
+
+// kept says what of a visitor's address and user agent is kept in a network.
+func (s *Kraken) kept(a *App) func(network, address, agent string, now time.Time) (string, string) {
+	own := s.modes()
+	return func(network, address, agent string, now time.Time) (string, string) {
+		h := a.privacy.strictest(network, own)
+		h.app, h.network = a, network
+		if h.UserAgent == agentNone {
+			agent = ""
+		}
+		return h.keptAddress(address, now), agent
+	}
 }
 
 func (s *Kraken) server(a *App) (*platform.Server, error) {
@@ -92,5 +121,6 @@ func (s *Kraken) server(a *App) (*platform.Server, error) {
 		Introspection: s.Introspection,
 		ObjectParams:  s.QueryParams == paramsObject,
 		UnknownLink:   s.UnknownLinkCode,
+		Kept:          s.kept(a),
 	}), nil
 }

@@ -60,6 +60,11 @@ func (h *Handler) agent(r *http.Request) string {
 // address is what is kept of the client's address.
 func (h *Handler) address(r *http.Request, now time.Time) string {
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return h.keptAddress(ip, now)
+}
+
+// keptAddress is what is kept of an address.
+func (h *Handler) keptAddress(ip string, now time.Time) string {
 	switch h.IP {
 	case tracker.IPTruncate:
 		return tracker.TruncateIP(ip)

@@ -14,39 +14,50 @@ type verdict int
 
 const (
 	attempted   verdict = iota
-	unsent              // no attempt was made, or it was cut short: it is made again, and does not count
+	unsent              // no attempt was made
+	cutShort            // nobody knows whether the endpoint took it: it is sent again
 	goneForGood         // the endpoint wants no more of anything
 )
+
+// handle makes an attempt at a delivery, if there is something to send.
+func (d *Deliverer) handle(
+	starting, sending context.Context, delivery tracker.Delivery, events map[string]tracker.Event,
+) (tracker.DeliveryOutcome, verdict) {
+	if event, there := events[delivery.ID]; there {
+		return d.attempt(starting, sending, delivery, event)
+	}
+	return d.gone(delivery), attempted
+}
 
 // attempt makes one attempt, unless there is no time left for it, or the endpoint is to be left alone. It begins before starting
 // ends, and is over when sending does.
 func (d *Deliverer) attempt(
-	starting, sending context.Context, delivery tracker.Delivery,
-) (tracker.DeliveryOutcome, verdict) {
-	var none tracker.DeliveryOutcome
+	starting, sending context.Context, delivery tracker.Delivery, event tracker.Event,
+) (o tracker.DeliveryOutcome, v verdict) {
 	if d.limiter.Wait(starting) != nil || d.pauseLeft() > 0 {
-		return none, unsent
-	}
-	event, err := d.books.DeliveryEvent(starting, delivery)
-	if errors.Is(err, tracker.ErrNotFound) {
-		return d.outcome(delivery, time.Now(), 0, Answer{}, err), attempted
-	}
-	if err != nil {
-		return none, unsent
+		return o, unsent
 	}
 	done, err := d.breaker.Allow()
 	if err != nil {
-		return none, unsent
+		return o, unsent
 	}
 	began := time.Now()
 	answer, err := d.send(sending, event)
 	took := time.Since(began)
 	if err != nil && sending.Err() != nil {
 		done(errNoWord)
-		return none, unsent
+		return o, cutShort
 	}
 	done(word(answer, err))
 	return d.outcome(delivery, began, took, answer, err), d.heed(err)
+}
+
+// gone is the outcome of a delivery that has nothing to send any more.
+func (d *Deliverer) gone(delivery tracker.Delivery) tracker.DeliveryOutcome {
+	count(d.outlet.Destination, tracker.DeliveryGone, nil)
+	return tracker.DeliveryOutcome{ID: delivery.ID, State: tracker.DeliveryGone, Attempt: tracker.Attempt{
+		Time: time.Now().UTC(), Error: "what it was about was erased, or is not to be shared",
+	}}
 }
 
 // send calls the destination, whose code may be a stranger's.
@@ -93,8 +104,6 @@ func (d *Deliverer) outcome(
 		o.Ref = answer.Ref
 	case errors.Is(err, ErrSkip):
 		o.Skipped, o.Attempt.Error, o.Attempt.Answer = true, "", "skipped: "+ErrSkip.Error()
-	case errors.Is(err, tracker.ErrNotFound):
-		o.State, o.Attempt.Error = tracker.DeliveryGone, "what it was about was erased, or is not to be shared"
 	default:
 		o.State, o.DueAt = after(delivery.Step, err)
 	}

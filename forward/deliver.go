@@ -54,7 +54,7 @@ type DeliveryBooks interface {
 	ClaimDeliveries(ctx context.Context, network, destination string, lease time.Duration, limit int) ([]tracker.Delivery, error)
 	ReleaseDeliveries(ctx context.Context, network string, unsent []tracker.Delivery) error
 	FinishDeliveries(ctx context.Context, network, destination string, outcomes []tracker.DeliveryOutcome) error
-	DeliveryEvent(ctx context.Context, d tracker.Delivery) (tracker.Event, error)
+	DeliveryEvents(ctx context.Context, deliveries []tracker.Delivery) (map[string]tracker.Event, error)
 	MayDeliver(ctx context.Context, network, destination string) (may bool, failingSince time.Time, err error)
 	DisableDestination(ctx context.Context, network, destination string) (bool, error)
 	DestinationState(ctx context.Context, network, destination string) (tracker.DestinationState, error)
@@ -123,7 +123,12 @@ func (d *Deliverer) step(ctx context.Context) time.Duration {
 		return idleWait
 	}
 	started := time.Now()
-	done := d.deliver(ctx, claimed, started)
+	events, err := d.books.DeliveryEvents(ctx, claimed)
+	d.report(ctx, err)
+	done := results{unsent: claimed}
+	if err == nil {
+		done = d.deliver(ctx, claimed, events, started)
+	}
 	d.book(ctx, done)
 	d.judge(ctx, done, failingSince)
 	d.adapt(len(claimed), time.Since(started))
@@ -178,7 +183,9 @@ type results struct {
 }
 
 // deliver sends a batch. What it cannot begin in time, so that the lease outlives the attempt, it leaves unsent.
-func (d *Deliverer) deliver(ctx context.Context, claimed []tracker.Delivery, started time.Time) (done results) {
+func (d *Deliverer) deliver(
+	ctx context.Context, claimed []tracker.Delivery, events map[string]tracker.Event, started time.Time,
+) (done results) {
 	starting, cancel := context.WithDeadline(ctx, started.Add(lastStart))
 	defer cancel()
 	sending, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -194,7 +201,7 @@ func (d *Deliverer) deliver(ctx context.Context, claimed []tracker.Delivery, sta
 	for range min(d.outlet.Concurrency, len(claimed)) {
 		senders.Go(func() {
 			for delivery := range work {
-				outcome, verdict := d.attempt(starting, sending, delivery)
+				outcome, verdict := d.handle(starting, sending, delivery, events)
 				mu.Lock()
 				done.note(delivery, outcome, verdict)
 				mu.Unlock()
@@ -210,12 +217,16 @@ func (d *Deliverer) deliver(ctx context.Context, claimed []tracker.Delivery, sta
 }
 
 func (r *results) note(delivery tracker.Delivery, outcome tracker.DeliveryOutcome, v verdict) {
-	if v == unsent {
+	switch v {
+	case cutShort: // the lease ends by itself, and the attempt counts
+	case unsent:
 		r.unsent = append(r.unsent, delivery)
-		return
+	case goneForGood:
+		r.gone = true
+		fallthrough
+	case attempted:
+		r.outcomes = append(r.outcomes, outcome)
 	}
-	r.outcomes = append(r.outcomes, outcome)
-	r.gone = r.gone || v == goneForGood
 }
 
 // book books what came of a batch, also when ctx has ended, and gives back what was not sent.

@@ -8,6 +8,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,14 +34,33 @@ func Keep(r *Response, secrets ...string) Answer {
 	return Answer{Status: r.Status, Body: body[:min(len(body), keptAnswer)]}
 }
 
-// spellings are the ways in which a text may stand in an answer.
+// spelling are the ways in which a text is written into another one.
+var spelling = []func(string) string{
+	inJSON, html.EscapeString, url.QueryEscape, url.PathEscape,
+	func(s string) string { return strings.ReplaceAll(inJSON(s), "/", `\/`) },
+	func(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) }, // JSON that leaves <, > and & alone
+}
+
+func inJSON(s string) string {
+	quoted, _ := json.Marshal(s) // a string is always JSON
+	return string(quoted[1 : len(quoted)-1])
+}
+
+// spellings are the forms in which a text may stand in an answer: as it is, and written in one or two ways, such as in the JSON of
+// a request that a page of HTML shows. Of most secrets they are all the same.
 func spellings(text string) []string {
-	quoted, _ := json.Marshal(text) // a string is always JSON
-	inJSON := string(quoted[1 : len(quoted)-1])
-	return []string{
-		text, inJSON, strings.ReplaceAll(inJSON, "/", `\/`), strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, `"`, `\"`),
-		url.QueryEscape(text), url.PathEscape(text), html.EscapeString(text),
+	all := []string{text}
+	for range 2 {
+		for _, form := range slices.Clone(all) {
+			for _, write := range spelling {
+				if written := write(form); !slices.Contains(all, written) {
+					all = append(all, written)
+				}
+			}
+		}
 	}
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) }) // none is left that another one is a part of
+	return all
 }
 
 // refusedWait is how long a destination rests whose endpoint does not take its key: every other event would fare the same.

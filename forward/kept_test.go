@@ -3,6 +3,7 @@ package forward
 import (
 	"encoding/json"
 	"errors"
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,7 +18,9 @@ func TestKeepBlanksSecrets(t *testing.T) {
 	for name, body := range map[string]string{
 		"plain": "Authorization: " + secret, "json": string(quoted), "php": strings.ReplaceAll(string(quoted), "/", `\/`),
 		"query": "?key=" + url.QueryEscape(secret), "path": "/keys/" + url.PathEscape(secret),
-		"late": strings.Repeat("x", keptAnswer-4) + secret, "twice": secret + secret,
+		"a request in HTML": html.EscapeString(string(quoted)), "a request in JSON": inJSON(string(quoted)),
+		"without \\u003c": strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(quoted)),
+		"late":            strings.Repeat("x", keptAnswer-4) + secret, "twice": secret + secret,
 	} {
 		kept := string(Keep(&Response{Status: 200, Body: []byte(body)}, "", secret).Body)
 		if strings.Contains(kept, "sk_live") || len(kept) > keptAnswer {

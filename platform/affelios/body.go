@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +59,9 @@ type object struct {
 	wrong   *tracker.Invalid
 }
 
+// shownName is what of a name that a client made up is repeated.
+var shownName = regexp.MustCompile(`\A[A-Za-z0-9_]{1,64}\z`)
+
 // readObject takes valid JSON apart. Names may be in any case, since those of Affelios may; in which cases ever, each is given
 // once. Members that are not among the known ones are nobody's here: Affelios ignores them too.
 func (s *server) readObject(path string, data []byte, known []string, wrong *tracker.Invalid) (object, bool) {
@@ -75,6 +79,8 @@ func (s *server) readObject(path string, data []byte, known []string, wrong *tra
 		text.Decode(&value)
 		name, isKey := s.member(given, known)
 		switch {
+		case name == "" && s.Strict && shownName.MatchString(given):
+			o.fail(given, "is not documented")
 		case name == "" && s.Strict:
 			o.fail("", "has a member that is not documented")
 		case name == "":

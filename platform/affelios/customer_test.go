@@ -225,6 +225,23 @@ func TestChange(t *testing.T) {
 }
 
 // TestForeignCustomer asks with a key of another network.
+// TestChangeTakesWhatWasShown: an answer can be changed and sent back, also to a strict server.
+func TestChangeTakesWhatWasShown(t *testing.T) {
+	s := newShop(t)
+	path := "/api/v1/customer/" + *s.create("c-1", `,"country_code":"GB"`).ID
+	s.do("POST", "/api/v1/transaction", deposit("t-1", `,"depositAmount":2`)).want(202)
+	for _, edits := range [][]func(*Options){nil, {strict}} {
+		s.serve(edits...)
+		shown := s.do("GET", path, "").want(200).body
+		changed := strings.Replace(shown, `"label":null`, `"label":"gold"`, 1)
+		if got := s.do("PUT", path, changed).want(200).customer(); got.Label == nil || *got.Label != "gold" || !got.HasDeposited {
+			t.Errorf("the customer is %+v", got)
+		}
+		s.do("PUT", path, `{"label":""}`).want(200)
+	}
+	s.do("PUT", path, `{"shoeSize":44,"shoe size":44}`).refused(400, "ShoeSize", "")
+}
+
 func TestForeignCustomer(t *testing.T) {
 	s := newShop(t)
 	c := s.create("c-1", "")

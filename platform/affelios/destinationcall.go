@@ -33,13 +33,13 @@ func (s *sending) ask(ctx context.Context, method, path string, body any) error 
 		return err
 	}
 	if err := forward.JudgeKey(response, s.Now()); err != nil {
-		if response.Status == http.StatusBadRequest { // what is wrong with the event will be so for ever
+		if response.Status == http.StatusBadRequest && namesMembers(response.Body) { // what is wrong with the event will be so for ever
 			return forward.Permanent(err)
 		}
 		return err
 	}
 	if path == transactionPath { // nothing is said of those; a page of a firewall is not nothing
-		return s.checkAccepted(response)
+		return checkAccepted(response)
 	}
 	return s.readCustomer(response)
 }
@@ -47,12 +47,16 @@ func (s *sending) ask(ctx context.Context, method, path string, body any) error 
 // readCustomer reads the id of a customer.
 func (s *sending) readCustomer(r *forward.Response) error {
 	var customer struct {
-		ID any `json:"id"`
+		ID         *string         `json:"id"`
+		ExternalID json.RawMessage `json:"externalId"`
 	}
-	if json.Unmarshal(r.Body, &customer) != nil {
+	if json.Unmarshal(r.Body, &customer) != nil || customer.ID == nil && customer.ExternalID == nil {
 		return errNoAnswer
 	}
-	id, _ := customer.ID.(string)
+	id := ""
+	if customer.ID != nil {
+		id = *customer.ID
+	}
 	if len(id) <= tracker.MaxRef {
 		s.answer.Ref = id
 	}
@@ -60,10 +64,19 @@ func (s *sending) readCustomer(r *forward.Response) error {
 	return nil
 }
 
-// checkAccepted refuses what is neither empty nor JSON.
-func (s *sending) checkAccepted(r *forward.Response) error {
-	if len(r.Body) > 0 && !json.Valid(r.Body) {
+// checkAccepted refuses what is neither empty nor an object.
+func checkAccepted(r *forward.Response) error {
+	var object map[string]json.RawMessage
+	if len(r.Body) > 0 && json.Unmarshal(r.Body, &object) != nil {
 		return errNoAnswer
 	}
 	return nil
+}
+
+// namesMembers reports whether a body says which members of the request are wrong, as ASP.NET's validation does.
+func namesMembers(body []byte) bool {
+	var problem struct {
+		Errors map[string]json.RawMessage `json:"errors"`
+	}
+	return json.Unmarshal(body, &problem) == nil && len(problem.Errors) > 0
 }

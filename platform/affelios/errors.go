@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -92,7 +93,9 @@ func invalid(wrong tracker.Invalid) *problem {
 	p.Errors = map[string][]string{}
 	for _, w := range wrong[:min(len(wrong), maxErrors)] {
 		path := propertyPath(w.Field)
-		p.Errors[path] = append(p.Errors[path], w.Message)
+		if !slices.Contains(p.Errors[path], w.Message) {
+			p.Errors[path] = append(p.Errors[path], w.Message)
+		}
 	}
 	return p
 }

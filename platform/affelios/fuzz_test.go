@@ -71,7 +71,7 @@ func FuzzTransactions(f *testing.F) {
 	})
 }
 
-// checkFaults checks that each fault is at a documented member.
+// checkFaults checks that each fault is at a documented member, or says of a short and plain name that it is none.
 func checkFaults(t *testing.T, err error) {
 	var wrong tracker.Invalid
 	if err == nil {
@@ -85,7 +85,7 @@ func checkFaults(t *testing.T, err error) {
 		if name == "" || name == "[0]" {
 			continue
 		}
-		found := false
+		found := w.Message == "is not documented" && len(name) <= 64 && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 		for _, known := range append(transactionMembers, customerMembers...) {
 			found = found || known == name
 		}

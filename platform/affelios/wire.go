@@ -1,6 +1,9 @@
 package affelios
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Customer is Affelios's customer as it answers one: the members of its reference in their order, then those that its newer
 // pages add. What the books do not have is null, or what .NET writes for a value that cannot be null.
@@ -95,11 +98,19 @@ type Transaction struct {
 
 // The members of the bodies that are taken, as Affelios documents them.
 var (
+	// shownMembers are those of an answer that no customer is made with. A change may repeat them, since clients send back what
+	// they got; of them only category and label can be changed.
+	shownMembers = []string{
+		"category", "label", "id", "operatorId", "updatedTs", "createdTs", "isIdEmpty", "createdBy", "importId", "registerIp",
+		"referringUrl", "hasDeposited", "ftdDate", "cpaQualified", "cpaQualificationDate", "lifetimeRevenue", "firstDepositAmount",
+		"lifetimeDeposits", "lifetimeCommission", "tracking", "transactions", "hidden", "deleted", "lifetimeRevShareCommission",
+		"lifetimeCpaCommission", "lifetimeFixedCommission",
+	}
 	customerMembers = []string{
 		"brandId", "externalId", "externalBrandId", "clickId", "username", "registrationDate", "country", "country_code",
 		"revShareExcluded", "cpaExcluded",
 	}
-	changeMembers      = append([]string{"category", "label"}, customerMembers...)
+	changeMembers      = append(slices.Clone(shownMembers), customerMembers...)
 	transactionMembers = []string{
 		"externalId", "type", "affiliateId", "clickKey", "externalCustomerId", "externalBrandId", "externalProductId",
 		"transactionDate", "country", "country_code", "depositAmount", "grossRevenue", "wageredAmount", "revShareCommission",

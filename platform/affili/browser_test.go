@@ -115,6 +115,80 @@ func TestBrowserRoutesOfOthers(t *testing.T) {
 	}
 }
 
+// An application on a page of a site can call the merchants' routes with its key; one elsewhere, and one without a key, cannot.
+func TestApplicationsOfTheSites(t *testing.T) {
+	s := newShop(t)
+	for origin, allowed := range map[string]bool{"https://shop.example.com": true, "https://evil.example": false, "": false} {
+		ask := func(method, path, key string) reply {
+			r := httptest.NewRequest(method, "/api/merchants/"+path, nil)
+			r.Header.Set("Origin", origin)
+			if key != "" {
+				r.Header.Set("Authorization", "Bearer "+key)
+			}
+			return s.send(r)
+		}
+		preflight, list, stranger := ask("OPTIONS", "conversions", ""), ask("GET", "conversions", s.key), ask("GET", "conversions", "")
+		if list.status != 200 || stranger.status != 401 || (preflight.status == 204) != allowed {
+			t.Errorf("%q is answered with %d, %d and %d", origin, preflight.status, list.status, stranger.status)
+		}
+		for _, got := range []reply{preflight, list, stranger} {
+			want := map[string]string{"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Methods": "GET, POST",
+				"Access-Control-Allow-Headers": "authorization, content-type", "Access-Control-Allow-Credentials": ""}
+			for name, value := range want {
+				if !allowed {
+					value = ""
+				}
+				if got.header.Get(name) != value {
+					t.Errorf("%q has %s: %q", origin, name, got.header.Get(name))
+				}
+			}
+			if got.header.Get("Vary") != "Origin" {
+				t.Errorf("%q may be kept for another origin", origin)
+			}
+		}
+		if got := ask("OPTIONS", "nothing", ""); got.status != 404 {
+			t.Errorf("what is no route is answered with %d", got.status)
+		}
+	}
+}
+
+// An order without a number is no order: otherwise all of a visitor's would count as one.
+func TestEmptyIsMissing(t *testing.T) {
+	s := newShop(t)
+	_, token := s.edgeClick(network)
+	who := fmt.Sprintf(`"token":%q,"aff_id":"x","referrer":"x"`, token)
+	s.do("POST", "conversions", `{"type":"buy","external_id":"","amount":1,"commissions":[{"name":"buy","sub_amount":1}],`+who+`}`).wantWrong("external_id")
+	s.do("POST", "conversions", `{"type":"lead","name":"",`+who+`}`).wantWrong("name")
+	s.do("POST", "conversions", `{"type":"click","token":"","aff_id":"","referrer":""}`).wantWrong("aff_id", "referrer")
+	s.do("POST", "set-cookie", `{"referrer":""}`).wantWrong("referrer")
+	s.fromPage("/api/v2/clients/conversion", `{"type":"sale","order_id":"","amount":1,`+who+`}`).wantWrong("order_id")
+	s.fromPage("/api/clients/conversion", `{"type":"buy","external_id":"","amount":1,"commissions":[{"name":"default","sub_amount":1}],`+who+`}`).
+		wantWrong("external_id")
+	if n := len(s.booked(network)); n != 0 {
+		t.Errorf("%d conversions are booked", n)
+	}
+}
+
+// The id that a lead gets does not tell its name, and two of a visitor's are two.
+func TestLeadsAreKnownWithoutTheirNames(t *testing.T) {
+	s := newShop(t)
+	session, token := s.edgeClick(network)
+	lead := func(token, name string) string {
+		got := data[Conversion](s.do("POST", "conversions", fmt.Sprintf(`{"type":"lead","name":%q,"token":%q}`, name, token)))
+		if got.Status != 0 || strings.Contains(got.ExternalID, "Ann") || len(got.ExternalID) > 64 {
+			t.Errorf("the lead is %+v", got)
+		}
+		return got.ExternalID
+	}
+	ann, bob := lead(token, "Ann Miller"), lead(token, "Bob")
+	if again := lead(token, "Ann Miller"); again != ann || ann == bob || !strings.HasPrefix(ann, session.ID.String()+"/") {
+		t.Errorf("the leads are %q, again %q, and %q", ann, again, bob)
+	}
+	if lead(session.ID.String(), "Ann Miller") == ann {
+		t.Error("the id can be computed without the visitor's")
+	}
+}
+
 // Without consent nothing of the visitor is kept, and the script's own cookies expire as it sets them.
 func TestWithoutConsent(t *testing.T) {
 	visitor := Visitor{Address: "192.0.2.1", Consent: tracker.ConsentRefused}

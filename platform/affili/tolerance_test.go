@@ -23,6 +23,7 @@ var tolerated = map[string]struct {
 	"a status in quotation marks":          {method: "POST", path: "conversions/ID", body: `{"status":"0"}`, strict: 422},
 	"an external id that is a number":      {method: "POST", path: "conversions", body: `{"type":"buy","external_id":4,"amount":10,"commissions":[{"name":"buy","sub_amount":10}],WHO}`, strict: 422},
 	"a type by its number":                 {method: "POST", path: "conversions", body: `{"type":6,"external_id":"5","amount":10,"commissions":[{"name":"buy","sub_amount":10}],WHO}`, strict: 422},
+	"the number of a type as text":         {method: "POST", path: "conversions", body: `{"type":"6","external_id":"7","amount":10,"commissions":[{"name":"buy","sub_amount":10}],WHO}`, strict: 422},
 	"sale for buy":                         {method: "POST", path: "conversions", body: `{"type":"sale","external_id":"6","amount":10,"commissions":[{"name":"buy","sub_amount":10}],WHO}`, strict: 422},
 	"members that nobody knows":            {method: "POST", path: "conversions", body: `{"type":"click","products":[1],WHO}`, strict: 422},
 	"no token":                             {method: "POST", path: "conversions", body: `{"type":"click","token":false,"aff_id":"AFFID","referrer":"REFERRER"}`, strict: 422},
@@ -30,6 +31,7 @@ var tolerated = map[string]struct {
 	"the id of a session for a token":      {method: "POST", path: "conversions", body: `{"type":"lead","name":"signup","token":"SESSION","aff_id":"AFFID","referrer":"REFERRER"}`, strict: 422},
 	"a token and nothing else of the link": {method: "POST", path: "conversions", body: `{"type":"lead","name":"other","token":"TOKEN"}`, strict: 422},
 	"a filter without a value":             {path: "conversions?status=&min_amount=", strict: 422},
+	"a plus that is not escaped":           {path: "conversions?min_created_at=2020-04-05T12:46:38+03:30", strict: 422},
 }
 
 func TestTolerances(t *testing.T) {

@@ -40,6 +40,7 @@ func refuse(status int, code, message string) *fault {
 
 // The texts and codes are ServiceStack's (ErrorMessages.cs) where it has one.
 var (
+	errNoRoute     = bare(http.StatusNotFound, "NotFound", "No operation has this path")
 	errNoKey       = bare(http.StatusUnauthorized, "Unauthorized", "Not Authenticated", headerField{"WWW-Authenticate", "ApiKey"})
 	errKey         = bare(http.StatusUnauthorized, "Unauthorized", "Invalid API Key", headerField{"WWW-Authenticate", "ApiKey"})
 	errScope       = bare(http.StatusForbidden, "Forbidden", "Access Denied")

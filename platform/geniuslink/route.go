@@ -48,8 +48,15 @@ var operations = []operation{
 // putRequest is the one type of request whose name is public.
 const putRequest = "PutGroupAffiliateTokensRequest"
 
+// groupPrefix is what all paths of groups begin with. A wrong one is ours to refuse: a client that mistypes it sends its key, and should
+// not take another handler's page for the answer.
+const groupPrefix = "/v4/groups/"
+
 // owns reports whether the path is one of ours, whatever the verb.
 func owns(path string) bool {
+	if len(path) > len(groupPrefix) && strings.EqualFold(path[:len(groupPrefix)], groupPrefix) {
+		return true
+	}
 	path, _, _ = cutSuffix(path)
 	for i := range operations {
 		if _, ok := operations[i].match(path); ok {

@@ -76,6 +76,10 @@ type call struct {
 
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	op, variables, verbs := find(r.Method, r.URL.Path)
+	if op == nil && verbs == nil {
+		s.fail(w, r, nil, errNoRoute)
+		return
+	}
 	if op == nil {
 		w.Header().Set("Allow", strings.Join(verbs, ", "))
 		s.fail(w, r, nil, bare(http.StatusMethodNotAllowed, "NotImplementedException", "The path does not have this method"))

@@ -46,6 +46,11 @@ func TestTolerances(t *testing.T) {
 		"a body without a type": {func(s *shop) *http.Request {
 			return keyed(s, httptest.NewRequest("PUT", tokensOf, strings.NewReader(oneTag)))
 		}, 415},
+		"JSON that curl calls a form": {func(s *shop) *http.Request {
+			r := keyed(s, httptest.NewRequest("PUT", tokensOf, strings.NewReader("\n"+oneTag)))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			return r
+		}, 400},
 		"JSV as the pages show it": {func(s *shop) *http.Request {
 			r := keyed(s, httptest.NewRequest("PUT", tokensOf, strings.NewReader("{\n\tparameters: \n\t{\n\t\ttag: x\n\t}\n}")))
 			r.Header.Set("Content-Type", "text/jsv")

@@ -21,8 +21,12 @@ func (s *server) text(c *call, a *tracker.Affiliate) []byte {
 	wire := NewAffiliate(a)
 	wire.ObjectURL = s.objectURL(c, a.ID)
 	for i := range wire.Users {
-		if s.ContactPhoneNumber {
-			wire.Users[i].ContactPhoneNumber = wire.Users[i].PhoneNumber
+		user := &wire.Users[i]
+		if number := user.PhoneNumber; s.ContactPhoneNumber || s.Strict {
+			user.ContactPhoneNumber = number
+		}
+		if s.Strict { // which does not take it, and what was read is to be sent back
+			user.PhoneNumber = nil
 		}
 	}
 	return encode(wire)

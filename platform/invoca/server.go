@@ -32,7 +32,7 @@ type Options struct {
 	NetworkIDs map[string]string
 	// GenerateIDs is whether an affiliate that comes without an id_from_network is given one.
 	GenerateIDs bool
-	// ContactPhoneNumber is whether answers have contact_phone_number beside phone_number.
+	// ContactPhoneNumber is whether answers have contact_phone_number beside phone_number. Those of a strict server have it alone.
 	ContactPhoneNumber bool
 	// CustomData are the names that custom data may have. None: any.
 	CustomData []string

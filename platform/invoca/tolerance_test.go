@@ -59,6 +59,13 @@ func TestStrictTakesTheTable(t *testing.T) {
 	n := newNetwork(t, func(o *Options) { o.Strict = true })
 	n.do("POST", "affiliates.json", surf).want(http.StatusCreated)
 	n.do("PUT", "affiliates/222.json", `{"name": "Updated"}`).want(200, `"name":"Updated"`)
+	read := n.do("GET", "affiliates/222.json", "").want(200, `"contact_phone_number":`)
+	if strings.Contains(read.body, `"phone_number"`) {
+		t.Errorf("the samples' name of the number is in %s", read.body)
+	}
+	if again := n.do("PUT", "affiliates/222.json", read.body).want(200); again.body != read.body {
+		t.Errorf("what was read and sent back is %s, was %s", again.body, read.body)
+	}
 	key := n.key
 	n.key = ""
 	n.do("GET", "affiliates.json?oauth_token="+key, "").want(200)

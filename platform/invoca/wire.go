@@ -24,13 +24,14 @@ type Site struct {
 	Name          string `json:"name,omitempty"`
 }
 
-// User is a person of an affiliate. The platform's table calls the number contact_phone_number, its samples phone_number.
+// User is a person of an affiliate. The platform's table calls the number contact_phone_number, its samples phone_number: a
+// string, or null where there is none. Nil is not written.
 type User struct {
 	EmailSettings      []tracker.EmailSetting `json:"email_settings"`
 	IDFromNetwork      string                 `json:"id_from_network"`
 	FirstName          string                 `json:"first_name"`
-	PhoneNumber        *string                `json:"phone_number"`
-	ContactPhoneNumber *string                `json:"contact_phone_number,omitempty"`
+	PhoneNumber        any                    `json:"phone_number,omitempty"`
+	ContactPhoneNumber any                    `json:"contact_phone_number,omitempty"`
 	LastName           string                 `json:"last_name"`
 	Role               string                 `json:"role"` // Super, Manager, Member or Observer
 

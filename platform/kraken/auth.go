@@ -58,7 +58,7 @@ func (c *call) spend(ctx context.Context, books Books, key tracker.Key) error {
 }
 
 func (c *call) authenticate(ctx context.Context) (*caller, error) {
-	if strings.TrimSpace(c.authorization) == "" {
+	if strings.TrimSpace(strings.Join(c.authorization, "")) == "" {
 		return nil, codeNoHeader.fault()
 	}
 	books, err := c.server.Books()
@@ -79,9 +79,13 @@ func (c *call) authenticate(ctx context.Context) (*caller, error) {
 	return &caller{c, books, key}, nil
 }
 
-// credential is what the header holds after a scheme that Kraken's clients write: none, JWT or Bearer.
-func credential(header string) string {
-	words := strings.Fields(header)
+// credential is what the header holds after a scheme that Kraken's clients write: none, JWT or Bearer. Of two headers none is
+// taken: another server in front may have looked at the other.
+func credential(headers []string) string {
+	if len(headers) != 1 {
+		return ""
+	}
+	words := strings.Fields(headers[0])
 	if len(words) == 2 && (strings.EqualFold(words[0], "JWT") || strings.EqualFold(words[0], "Bearer")) {
 		return words[1]
 	}

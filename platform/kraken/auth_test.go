@@ -77,6 +77,19 @@ func TestTokensEndWithTheirKey(t *testing.T) {
 	s.do(obtain, fields{"input": fields{"APIKey": s.key}}).want(http.StatusOK, "KT-CT-1139")
 }
 
+// TestTwoHeaders: of two credentials none is taken, whichever of them is good.
+func TestTwoHeaders(t *testing.T) {
+	s := newShop(t)
+	for _, values := range [][]string{{s.key, "JWT x"}, {"JWT x", s.key}, {s.key, s.key}} {
+		r := s.post(fields{"query": whoami})
+		r.Header["Authorization"] = values
+		s.send(r).want(http.StatusOK, "KT-CT-1143")
+	}
+	r := s.post(fields{"query": whoami})
+	r.Header["Authorization"] = []string{"", " "}
+	s.send(r).want(http.StatusOK, "KT-CT-1112")
+}
+
 // TestForgedTokens has everything that a token of ours has but one thing.
 func TestForgedTokens(t *testing.T) {
 	s := newShop(t)

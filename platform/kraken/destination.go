@@ -173,5 +173,18 @@ func (d *Destination) wants(e *tracker.Event) bool {
 		return false
 	}
 	return d.Conversions == ConversionsReported && e.Kind == tracker.EventConversion ||
-		d.Conversions == ConversionsApproved && c.Status == tracker.StatusApproved
+		d.Conversions == ConversionsApproved && c.Status == tracker.StatusApproved && approves(c, e.N)
+}
+
+// approves reports whether it is the entry n of the history that has approved the conversion. One of its events says so, however
+// late they are sent.
+func approves(c *tracker.Conversion, n int) bool {
+	var before tracker.ConversionStatus
+	for _, entry := range c.History {
+		if entry.N == n {
+			return entry.Status == tracker.StatusApproved && before != tracker.StatusApproved
+		}
+		before = entry.Status
+	}
+	return false
 }

@@ -56,7 +56,7 @@ func sale(status tracker.ConversionStatus) tracker.Event {
 	e.Kind, e.N = tracker.EventConversion, 1
 	e.Conversion = &tracker.Conversion{
 		ID: tracker.NewSessionID(epoch).String(), ExternalID: "order 7", Type: tracker.TypeSale, Status: status, Amount: 9990, Currency: "EUR",
-		SessionID: e.Session.ID.String(), OccurredAt: epoch.Add(time.Hour),
+		SessionID: e.Session.ID.String(), OccurredAt: epoch.Add(time.Hour), History: []tracker.Change{{N: 1, Status: status}},
 	}
 	return e
 }
@@ -139,9 +139,21 @@ func TestForwardConversions(t *testing.T) {
 		{"approved at once", ConversionsApproved, func() tracker.Event { return sale(tracker.StatusApproved) }, true},
 		{"approved later", ConversionsApproved, func() tracker.Event {
 			e := sale(tracker.StatusApproved)
-			e.Kind, e.Session = tracker.EventConversionChanged, nil
+			e.Kind, e.Session, e.N = tracker.EventConversionChanged, nil, 2
+			e.Conversion.History = []tracker.Change{{N: 1, Status: tracker.StatusPending}, {N: 2, Status: tracker.StatusApproved}}
 			return e
 		}, true},
+		{"approved before it was sent", ConversionsApproved, func() tracker.Event {
+			e := sale(tracker.StatusApproved)
+			e.Conversion.History = []tracker.Change{{N: 1, Status: tracker.StatusPending}, {N: 2, Status: tracker.StatusApproved}}
+			return e
+		}, false},
+		{"refunded", ConversionsApproved, func() tracker.Event {
+			e := sale(tracker.StatusApproved)
+			e.Kind, e.N = tracker.EventConversionChanged, 2
+			e.Conversion.History = append(e.Conversion.History, tracker.Change{N: 2, Status: tracker.StatusApproved})
+			return e
+		}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			before := len(s.sessions())

@@ -27,7 +27,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, media, no)
 		return
 	}
-	c := &call{server: s, authorization: r.Header.Get("Authorization"), safe: r.Method == http.MethodGet}
+	c := &call{server: s, authorization: r.Header.Values("Authorization"), safe: r.Method == http.MethodGet}
 	response, no := s.execute(context.WithValue(r.Context(), callKey{}, c), in)
 	if no != nil {
 		if no.status == http.StatusMethodNotAllowed {

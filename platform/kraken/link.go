@@ -132,6 +132,9 @@ func (root) UpdateAffiliateLink(ctx context.Context, args struct{ Input updateLi
 	return c.changed(ctx, link, err)
 }
 
+// trainingStatuses are Kraken's, as the books write them.
+var trainingStatuses = []tracker.TrainingStatus{tracker.TrainingNotApplicable, tracker.TrainingInTraining, tracker.TrainingQualified}
+
 // apply changes the fields.
 func (in *updateLinkInput) apply(f *tracker.LinkFields) error {
 	var wrong tracker.Invalid
@@ -147,7 +150,12 @@ func (in *updateLinkInput) apply(f *tracker.LinkFields) error {
 	f.ContactName = in.ContactName.or(f.ContactName)
 	f.ContactEmail = in.ContactEmail.or(f.ContactEmail)
 	f.Destination = in.LandingURL.or(f.Destination)
-	f.TrainingStatus = tracker.TrainingStatus(strings.ToLower(in.TrainingStatus.or(string(f.TrainingStatus))))
+	if in.TrainingStatus != nil {
+		f.TrainingStatus = tracker.TrainingStatus(strings.ToLower(string(*in.TrainingStatus)))
+		if !slices.Contains(trainingStatuses, f.TrainingStatus) {
+			wrong.Add("training_status", "is none of NOT_APPLICABLE, IN_TRAINING, QUALIFIED")
+		}
+	}
 	if in.IsBusiness != nil {
 		f.IsBusiness = bool(*in.IsBusiness)
 	}

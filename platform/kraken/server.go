@@ -8,6 +8,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/graph-gophers/graphql-go"
 
@@ -42,6 +43,9 @@ type Options struct {
 	ObjectParams bool
 	// UnknownLink is the code of the error for a linkId that is no live link's. Default: KT-CT-7713.
 	UnknownLink string
+	// Kept returns what may be kept, in that network, of the address and the user agent that a client tells of a visitor.
+	// Nil: all of both.
+	Kept func(network, address, agent string, now time.Time) (keptAddress, keptAgent string)
 }
 
 // server answers in the dialect.
@@ -58,6 +62,9 @@ func New(o Options) *platform.Server {
 	s := &server{Options: o, unknownLink: codeSubdomain, objects: o.ObjectParams}
 	if o.UnknownLink != "" {
 		s.unknownLink = invalidData(o.UnknownLink)
+	}
+	if s.Kept == nil {
+		s.Kept = func(_, address, agent string, _ time.Time) (string, string) { return address, agent }
 	}
 	s.schema = s.newSchema()
 	return &platform.Server{
@@ -84,8 +91,8 @@ type root struct{}
 // call is one request on its way through the executor.
 type call struct {
 	server        *server
-	authorization string // of the request's header
-	safe          bool   // it was a GET, which changes nothing
+	authorization []string // of the request's header
+	safe          bool     // it was a GET, which changes nothing
 
 	named sync.Once // for the metrics
 

@@ -100,6 +100,7 @@ func (c *caller) capture(in *sessionInput) (tracker.Session, error) {
 		return s, codeSubdomain.of("quoteShareId", "has more than 255 characters, or a control character")
 	}
 	s.UserAgent, _ = tracker.CaptureUserAgent(in.UserAgent.or(""))
+	s.IP, s.UserAgent = c.server.Kept(s.Network, s.IP, s.UserAgent, now)
 	if in.QueryParams != nil {
 		s.Route, s.Query = captureParams(in.QueryParams.text)
 	}

@@ -4,78 +4,138 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// DeliveryEvent returns the event that a delivery is about, with what it happened to as the books have it now. ErrNotFound: there
-// is nothing to send any more, since it was erased, or its visitor does not want it to be shared.
-func (l *Ledger) DeliveryEvent(ctx context.Context, d tracker.Delivery) (e tracker.Event, err error) {
-	e = tracker.Event{ID: d.ID, Kind: d.Kind, Network: d.Network, Subject: d.Subject, N: d.N, Time: d.CreatedAt}
-	switch d.Kind {
-	case tracker.EventSession:
-		err = l.sessionEvent(ctx, &e)
-	case tracker.EventConversion, tracker.EventConversionChanged:
-		err = l.conversionEvent(ctx, &e)
-	case tracker.EventCustomer, tracker.EventCustomerChanged:
-		err = l.customerEvent(ctx, &e, d.Subject)
-	case tracker.EventTransaction:
-		err = l.transactionEvent(ctx, &e)
-	case tracker.EventAffiliate:
-		err = l.affiliateEvent(ctx, &e)
-	case tracker.EventGroupTokens:
-		err = l.groupTokensEvent(ctx, &e)
-	}
-	if err == nil {
-		err = l.addMemory(ctx, d, &e)
-	}
+// DeliveryEvents returns the events that deliveries of one network are about, by the deliveries' ids, with what it happened to as
+// the books have it now. Of one that is missing there is nothing to send any more, since it was erased, or its visitor does not
+// want it to be shared.
+func (l *Ledger) DeliveryEvents(ctx context.Context, deliveries []tracker.Delivery) (map[string]tracker.Event, error) {
+	r := &eventReader{Ledger: l, sessions: map[string]*tracker.BookedSession{}, links: map[int64]*tracker.CatalogLink{}}
+	found := make(map[string]tracker.Event, len(deliveries))
+	err := r.readSessions(ctx, deliveries)
 	if err != nil {
-		return tracker.Event{}, fmt.Errorf("reading what a delivery is about: %w", err)
+		return nil, fmt.Errorf("reading what deliveries are about: %w", err)
+	}
+	for _, d := range deliveries {
+		e, err := r.event(ctx, d)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading what a delivery is about: %w", err)
+		}
+		found[d.ID] = e
+	}
+	return found, nil
+}
+
+// DeliveryEvent is DeliveryEvents for one delivery. ErrNotFound: there is nothing to send any more.
+func (l *Ledger) DeliveryEvent(ctx context.Context, d tracker.Delivery) (tracker.Event, error) {
+	found, err := l.DeliveryEvents(ctx, []tracker.Delivery{d})
+	if err != nil {
+		return tracker.Event{}, err
+	}
+	e, there := found[d.ID]
+	if !there {
+		return tracker.Event{}, fmt.Errorf("reading what a delivery is about: %w", ErrNotFound)
 	}
 	return e, nil
 }
 
-func (l *Ledger) sessionEvent(ctx context.Context, e *tracker.Event) error {
-	s, err := l.sharedSession(ctx, e.Network, e.Subject)
-	if err != nil {
-		return err
+// eventReader reads what many events are about, each thing once.
+type eventReader struct {
+	*Ledger
+	sessions map[string]*tracker.BookedSession
+	links    map[int64]*tracker.CatalogLink // nil: there is none
+}
+
+// selectEventSessions keeps SQLite, by the concatenation, from reading all sessions of the network rather than looking up so many.
+var selectEventSessions = ` WHERE s.network || '' = $1 AND s.id IN (` + placeholders(2, lookUpChunk) + `)`
+
+// readSessions reads the sessions that are events by themselves: there are thousands of them where there is one of anything else.
+func (r *eventReader) readSessions(ctx context.Context, deliveries []tracker.Delivery) error {
+	var ids []string
+	for _, d := range deliveries {
+		if d.Kind == tracker.EventSession {
+			ids = append(ids, d.Subject)
+		}
+	}
+	for chunk := range slices.Chunk(ids, lookUpChunk) {
+		args := []any{deliveries[0].Network}
+		for i := range lookUpChunk {
+			args = append(args, chunk[min(i, len(chunk)-1)])
+		}
+		sessions, err := r.Ledger.readSessions(ctx, selectEventSessions, args)
+		if err != nil {
+			return err
+		}
+		for i := range sessions {
+			r.sessions[sessions[i].ID.String()] = &sessions[i]
+		}
+	}
+	return nil
+}
+
+func (r *eventReader) event(ctx context.Context, d tracker.Delivery) (e tracker.Event, err error) {
+	e = tracker.Event{ID: d.ID, Kind: d.Kind, Network: d.Network, Subject: d.Subject, N: d.N, Time: d.CreatedAt}
+	switch d.Kind {
+	case tracker.EventSession:
+		err = r.sessionEvent(ctx, &e)
+	case tracker.EventConversion, tracker.EventConversionChanged:
+		err = r.conversionEvent(ctx, &e)
+	case tracker.EventCustomer, tracker.EventCustomerChanged:
+		err = r.customerEvent(ctx, &e, d.Subject)
+	case tracker.EventTransaction:
+		err = r.transactionEvent(ctx, &e)
+	case tracker.EventAffiliate:
+		err = r.affiliateEvent(ctx, &e)
+	case tracker.EventGroupTokens:
+		err = r.groupTokensEvent(ctx, &e)
+	}
+	if err == nil {
+		err = r.addMemory(ctx, d, &e)
+	}
+	return e, err
+}
+
+func (r *eventReader) sessionEvent(ctx context.Context, e *tracker.Event) error {
+	s := r.sessions[e.Subject]
+	if s == nil || s.NoShare {
+		return ErrNotFound
 	}
 	e.Session = s
-	return l.eventLink(ctx, e, s.LinkID)
+	return r.addLink(ctx, e, s.LinkID)
 }
 
-// sharedSession returns a session that may be shared.
-func (l *Ledger) sharedSession(ctx context.Context, network, text string) (*tracker.BookedSession, error) {
-	id, err := tracker.ParseSessionID(text)
-	if err != nil {
-		return nil, ErrNotFound
+// addSession adds the session that something came from, where the books have it. ErrNotFound: its visitor wants nothing shared.
+func (r *eventReader) addSession(ctx context.Context, e *tracker.Event, id string) error {
+	if id == "" {
+		return nil
 	}
-	s, err := l.FindSession(ctx, network, id)
-	if err == nil && s.NoShare {
-		err = ErrNotFound
+	s, err := r.FindSession(ctx, e.Network, sessionID(id))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err == nil && s.NoShare:
+		return ErrNotFound
 	}
-	return &s, err
+	e.Session = &s
+	return err
 }
 
-// conversionEvent sends a conversion without a session's leave only where its session is not known.
-func (l *Ledger) conversionEvent(ctx context.Context, e *tracker.Event) error {
-	c, err := l.Conversion(ctx, e.Network, e.Subject)
+func (r *eventReader) conversionEvent(ctx context.Context, e *tracker.Event) error {
+	c, err := r.Conversion(ctx, e.Network, e.Subject)
 	if err != nil {
 		return err
 	}
 	e.Conversion = &c
-	if c.SessionID != "" {
-		s, err := l.FindSession(ctx, e.Network, sessionID(c.SessionID))
-		switch {
-		case err == nil && s.NoShare:
-			return ErrNotFound
-		case err == nil:
-			e.Session = &s
-		case !errors.Is(err, ErrNotFound):
-			return err
-		}
+	if err := r.addSession(ctx, e, c.SessionID); err != nil {
+		return err
 	}
-	return l.eventLink(ctx, e, c.LinkID)
+	return r.addLink(ctx, e, c.LinkID)
 }
 
 func sessionID(text string) tracker.SessionID {
@@ -83,44 +143,42 @@ func sessionID(text string) tracker.SessionID {
 	return id
 }
 
-func (l *Ledger) customerEvent(ctx context.Context, e *tracker.Event, id string) error {
-	c, err := l.Customer(ctx, e.Network, id)
+func (r *eventReader) customerEvent(ctx context.Context, e *tracker.Event, id string) error {
+	c, err := r.Customer(ctx, e.Network, id)
 	if err != nil {
 		return err
 	}
 	e.Customer = &c
-	if c.SessionID != "" {
-		s, err := l.FindSession(ctx, e.Network, sessionID(c.SessionID))
-		switch {
-		case err == nil && s.NoShare:
-			return ErrNotFound
-		case err == nil:
-			e.Session = &s
-		case !errors.Is(err, ErrNotFound):
-			return err
-		}
+	if err := r.addSession(ctx, e, c.SessionID); err != nil {
+		return err
 	}
-	return l.eventLink(ctx, e, c.LinkID)
+	return r.addLink(ctx, e, c.LinkID)
 }
 
-func (l *Ledger) transactionEvent(ctx context.Context, e *tracker.Event) error {
-	t, err := l.Transaction(ctx, e.Network, e.Subject)
+func (r *eventReader) transactionEvent(ctx context.Context, e *tracker.Event) error {
+	t, err := r.Transaction(ctx, e.Network, e.Subject)
 	if err != nil {
 		return err
 	}
 	e.Transaction = &t
-	return l.customerEvent(ctx, e, t.CustomerID)
+	return r.customerEvent(ctx, e, t.CustomerID)
 }
 
-// eventLink adds the link, where there is one.
-func (l *Ledger) eventLink(ctx context.Context, e *tracker.Event, id int64) error {
+// addLink adds the link, where there is one.
+func (r *eventReader) addLink(ctx context.Context, e *tracker.Event, id int64) error {
 	if id == 0 {
 		return nil
 	}
-	link, err := l.CatalogLink(ctx, e.Network, id)
-	if errors.Is(err, ErrNotFound) {
-		return nil
+	link, known := r.links[id]
+	if !known {
+		read, err := r.CatalogLink(ctx, e.Network, id)
+		if err == nil {
+			link = &read
+		} else if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		r.links[id] = link
 	}
-	e.Link = &link
-	return err
+	e.Link = link
+	return nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	subjects       = ` WHERE network = $1 AND subject IN (` + placeholders(2, lookUpChunk) + `)`
+	subjects       = ` WHERE network || '' = $1 AND subject IN (` + placeholders(2, lookUpChunk) + `)`
 	stopDeliveries = `UPDATE delivery SET state = 'gone'` + subjects
 	blankAttempts  = `UPDATE delivery_attempt SET answer = '' WHERE answer <> '' AND delivery_id IN (SELECT id FROM delivery` + subjects + `)`
 )

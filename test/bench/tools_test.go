@@ -69,9 +69,11 @@ func (s site) due(b *testing.B) (n int) {
 }
 
 // busy is the processor time that the process has taken so far.
-func (s site) busy(b *testing.B) (sum time.Duration) {
+func (s site) busy(b *testing.B) time.Duration { return busyOf(b, s.Pid()) }
+
+func busyOf(b *testing.B, pid int) (sum time.Duration) {
 	b.Helper()
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.Pid()))
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -213,7 +213,7 @@ func TestKrakenSessionInAffilisClicks(t *testing.T) {
 	session := created.Data.CreateAffiliateSession.AffiliateSession.ID
 	var sale affiliSale
 	m.curl(strings.ReplaceAll(affiliCreate, affiliToken, session), &sale)
-	if sale.Publisher == nil || len(sale.Clicks) != 1 || sale.Clicks[0].ID != session || fmt.Sprint(sale.Client) != "{[Firefox] [1.1.1.1]}" {
+	if sale.Publisher == nil || len(sale.Clicks) != 1 || sale.Clicks[0].ID != session || fmt.Sprint(sale.Client) != "{[Firefox] [1.1.1.0]}" {
 		t.Errorf("of the session %q the sale has %+v", session, sale)
 	}
 }
@@ -229,6 +229,7 @@ type affiliPage struct {
 type affiliPlayed struct {
 	Requests []struct {
 		Path     string
+		Body     json.RawMessage
 		Status   int
 		Refused  string
 		Response string
@@ -236,10 +237,10 @@ type affiliPlayed struct {
 	Cookies map[string]string
 }
 
-// playAffili runs the real script on the pages, whose only change is the host.
-func playAffili(t *testing.T, p *caddy.Process, version string, pages ...affiliPage) (played affiliPlayed) {
+// playAffili runs the client of that version of the browser routes on the pages. Its host is the node's.
+func playAffili(t *testing.T, p *caddy.Process, version int, pages ...affiliPage) (played affiliPlayed) {
 	t.Helper()
-	script, err := os.ReadFile("testdata/affili/" + version + ".js")
+	script, err := os.ReadFile("testdata/affili/client.js")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +248,7 @@ func playAffili(t *testing.T, p *caddy.Process, version string, pages ...affiliP
 		pages[i].Agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 	}
 	input, err := json.Marshal(map[string]any{
-		"script": strings.Replace(string(script), "https://core.affili.ir", p.URL, 1), "pages": pages,
+		"script": strings.ReplaceAll(string(script), "https://core.affili.ir", p.URL), "version": version, "pages": pages,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +259,7 @@ func playAffili(t *testing.T, p *caddy.Process, version string, pages ...affiliP
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("playing %s: %v: %s", version, err, errs.String())
+		t.Fatalf("playing version %d: %v: %s", version, err, errs.String())
 	}
 	if err := json.Unmarshal(out, &played); err != nil {
 		t.Fatalf("%v in %s", err, out)
@@ -266,7 +267,7 @@ func playAffili(t *testing.T, p *caddy.Process, version string, pages ...affiliP
 	return played
 }
 
-// The platform's real scripts on the pages of a shop: from the landing page to the sale, without a key.
+// What the platform's scripts send from the pages of a shop: from the landing page to the sale, without a key.
 func TestAffiliScripts(t *testing.T) {
 	p, m := newAffili(t)
 	const landing = "https://shop.example.com/?aff_id=" + affiliAffID + "&referrer=" + affiliReferrer
@@ -275,43 +276,65 @@ func TestAffiliScripts(t *testing.T) {
 	thanks := func(calls ...[]any) affiliPage {
 		return affiliPage{URL: "https://shop.example.com/thanks", Calls: append([][]any{create}, calls...)}
 	}
-	for version, c := range map[string]struct {
-		calls   [][]any // but for the sale
+	for version, c := range map[int]struct {
+		route   string
+		calls   [][]any  // but for the sale
+		sent    []string // what is known of the bodies of the platform's script, from the landing page to the sale
 		amounts map[string]int64
 	}{
-		"v1": {
+		1: {
+			route: "/api/clients/",
 			calls: [][]any{
 				{"click"}, {"lead", "signup"},
 				{"conversionMulti", "multi", 300, []any{map[string]any{"name": "a", "sub_amount": 100}, map[string]any{"name": "b", "sub_amount": 200}}, map[string]any{}, false},
 			},
+			sent: []string{
+				`{"aff_id":"AFF","referrer":"REF","account_id":"42"}`,
+				`{"meta_data":{},"type":"click","aff_id":"AFF","referrer":"REF","token":"TOKEN","account_id":"42"}`,
+				`{"meta_data":{},"type":"lead","aff_id":"AFF","referrer":"REF","token":"TOKEN","account_id":"42","name":"signup"}`,
+				`{"meta_data":{},"coupon":null,"type":"buy","aff_id":"AFF","referrer":"REF","token":"TOKEN","account_id":"42","external_id":"multi","amount":300,` +
+					`"commissions":[{"name":"a","sub_amount":100},{"name":"b","sub_amount":200}]}`,
+				`{"meta_data":null,"coupon":null,"type":"buy","aff_id":"AFF","referrer":"REF","token":"TOKEN","account_id":"42","external_id":"order-1","amount":10000,` +
+					`"commissions":[{"sub_amount":10000,"name":"default"}]}`,
+			},
 			amounts: map[string]int64{"affili_browser click": 0, "affili_browser lead": 0, "affili_browser buy": 300 + 10000},
 		},
-		"v2": {calls: [][]any{{"lead"}}, amounts: map[string]int64{"affili_browser lead": 0, "affili_browser sale": 10000}},
+		2: {
+			route: "/api/v2/clients/",
+			calls: [][]any{{"lead"}},
+			sent: []string{
+				`{"aff_id":"AFF","referrer":"REF","account_id":"42"}`,
+				`{"meta_data":{},"type":"lead","aff_id":"AFF","referrer":"REF","token":"TOKEN","account_id":"42"}`,
+				`{"meta_data":null,"coupon":null,"products":null,"type":"sale","aff_id":"AFF","referrer":"REF","token":"TOKEN","account_id":"42","order_id":"order-2","amount":10000}`,
+			},
+			amounts: map[string]int64{"affili_browser lead": 0, "affili_browser sale": 10000},
+		},
 	} {
 		before := len(affiliBooked(m))
 		landed := playAffili(t, p, version, detect)
 		if len(landed.Requests) != 1 || landed.Requests[0].Status != 200 || landed.Cookies["affili_token"] == "" || landed.Cookies["delete_cookie"] != "true" {
-			t.Fatalf("%s: the landing page ends with %+v", version, landed)
+			t.Fatalf("version %d: the landing page ends with %+v", version, landed)
 		}
-		sold := playAffili(t, p, version, detect, thanks(c.calls...), thanks([]any{"conversion", "order-" + version, 10000}))
+		sold := playAffili(t, p, version, detect, thanks(c.calls...), thanks([]any{"conversion", fmt.Sprint("order-", version), 10000}))
 		for _, request := range sold.Requests {
 			if request.Status != 200 {
-				t.Errorf("%s: a request ends with %+v", version, request)
+				t.Errorf("version %d: a request ends with %+v", version, request)
 			}
 		}
-		if len(sold.Requests) != 2+len(c.calls) || len(sold.Cookies) != 0 { // a sale ends the script's cookies
-			t.Errorf("%s: %d requests, and the cookies %v", version, len(sold.Requests), sold.Cookies)
+		wantSent(t, sold, c.route, c.sent)
+		if len(sold.Cookies) != 0 { // a sale ends the script's cookies
+			t.Errorf("version %d: the cookies are %v", version, sold.Cookies)
 		}
 		all := affiliBooked(m)
 		amounts := map[string]int64{}
 		for _, conversion := range all[:len(all)-before] {
 			amounts[conversion.Source+" "+conversion.Type] += conversion.Amount
 			if conversion.Status != "pending" || conversion.Affiliate != "John Doe" || conversion.Wage != conversion.Amount/5 {
-				t.Errorf("%s: booked %+v", version, conversion)
+				t.Errorf("version %d: booked %+v", version, conversion)
 			}
 		}
 		if fmt.Sprint(amounts) != fmt.Sprint(c.amounts) {
-			t.Errorf("%s: booked %v, want %v", version, amounts, c.amounts)
+			t.Errorf("version %d: booked %v, want %v", version, amounts, c.amounts)
 		}
 	}
 	// What the script tells of a visitor is kept as the site's directive says.
@@ -322,8 +345,30 @@ func TestAffiliScripts(t *testing.T) {
 	// A page of another site is refused by the browser itself.
 	foreign := detect
 	foreign.URL = strings.Replace(landing, "shop.example.com", "evil.example", 1)
-	if played := playAffili(t, p, "v2", foreign); len(played.Requests) != 1 || played.Requests[0].Refused != "preflight" {
+	if played := playAffili(t, p, 2, foreign); len(played.Requests) != 1 || played.Requests[0].Refused != "preflight" {
 		t.Errorf("on another site the script has %+v", played)
+	}
+}
+
+// wantSent fails unless these are the bodies that the pages sent, the first to set-cookie and the others to conversion.
+func wantSent(t *testing.T, played affiliPlayed, route string, bodies []string) {
+	t.Helper()
+	if len(played.Requests) != len(bodies) {
+		t.Fatalf("%d requests are sent, want %d: %+v", len(played.Requests), len(bodies), played.Requests)
+	}
+	var landed struct{ Data struct{ Token string } }
+	if err := json.Unmarshal([]byte(played.Requests[0].Response), &landed); err != nil || landed.Data.Token == "" {
+		t.Fatalf("the landing page gets %s", played.Requests[0].Response)
+	}
+	values := strings.NewReplacer("AFF", affiliAffID, "REF", affiliReferrer, "TOKEN", landed.Data.Token)
+	for i, request := range played.Requests {
+		path := route + "conversion"
+		if i == 0 {
+			path = route + "set-cookie"
+		}
+		if want := values.Replace(bodies[i]); request.Path != path || string(request.Body) != want {
+			t.Errorf("request %d is %s %s, want %s %s", i, request.Path, request.Body, path, want)
+		}
 	}
 }
 

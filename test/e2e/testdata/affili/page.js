@@ -1,6 +1,6 @@
-// Plays pages of a shop on which Affili's script runs: what a browser does for a script that keeps cookies and sends
-// cross-origin requests with credentials, and refuses what a browser refuses. On standard input it takes {script, pages}, where a
-// page is {url, calls}; it prints {requests, cookies}.
+// Plays pages of a shop on which a client of Affili's browser routes runs: what a browser does for a script that keeps cookies and
+// sends cross-origin requests with credentials, and refuses what a browser refuses. On standard input it takes {script, version,
+// pages}, where a page is {url, agent, calls}; it prints {requests, cookies}.
 'use strict'
 
 const fs = require('fs')
@@ -82,14 +82,13 @@ const documentOf = page => ({
     },
 })
 
-async function play(script, page) {
+async function play(script, version, page) {
     const window = vm.createContext({
         location: {href: page.url, hostname: new URL(page.url).hostname},
         document: documentOf(page), XMLHttpRequest: browserOn(page), console,
-        affiliData: page.calls,
+        affiliData: page.calls, version,
     })
     window.window = window
-    window.affili = function () { window.affiliData.push(arguments) }
     pending = []
     vm.runInContext(script, window)
     await new Promise(setImmediate)
@@ -97,8 +96,8 @@ async function play(script, page) {
 }
 
 async function main() {
-    const {script, pages} = JSON.parse(fs.readFileSync(0, 'utf8'))
-    for (const page of pages) await play(script, page)
+    const {script, version, pages} = JSON.parse(fs.readFileSync(0, 'utf8'))
+    for (const page of pages) await play(script, version, page)
     process.stdout.write(JSON.stringify({requests, cookies}))
 }
 
