@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -110,15 +111,27 @@ func (a *API) retryDeliveries(ctx context.Context, c *call, in *struct{ body[ret
 		ID: v.ID, Destination: v.Destination, State: v.State, Kind: v.Kind, Subject: v.Subject,
 		MinCreated: v.MinCreated, MaxCreated: v.MaxCreated,
 	}
-	if v.ID != "" && v.State == "" {
-		d, err := c.books.Delivery(ctx, c.network, v.ID)
-		if err != nil {
+	if v.ID != "" {
+		if err := oneDelivery(ctx, c, &f); err != nil {
 			return nil, err
 		}
-		f.State = d.State
 	}
 	n, err := c.books.RetryDeliveries(ctx, c.network, f)
 	return found(retried{n}, err)
+}
+
+// oneDelivery lets the filter select the delivery of its id, whatever its state, unless it asks for one.
+func oneDelivery(ctx context.Context, c *call, f *tracker.DeliveryFilter) error {
+	id, err := byID{f.ID}.canonical()
+	if err != nil {
+		return err
+	}
+	d, err := c.books.Delivery(ctx, c.network, id)
+	if err != nil {
+		return err
+	}
+	f.ID, f.State = id, cmp.Or(f.State, d.State)
+	return nil
 }
 
 func (a *API) listDestinations(ctx context.Context, c *call, _ *struct{}) (answer, error) {

@@ -33,6 +33,9 @@ type shop struct {
 	changes atomic.Int64 // calls of LinksChanged
 	log     bytes.Buffer
 	key     string // the key of do
+
+	destinations map[string][]string // by network
+	tested       []string            // network and name of each that was sent a test
 }
 
 // newShop opens one in the network "acme", whose client has a key with all scopes.
@@ -60,6 +63,11 @@ func newShop(t testing.TB) *shop {
 		OpenToken: func(network, text string) (tracker.Token, bool) {
 			token, err := s.sealer.Open(network, text)
 			return token, err == nil
+		},
+		Destinations: func(network string) []string { return s.destinations[network] },
+		TestDestination: func(_ context.Context, network, name string) (tracker.Attempt, error) {
+			s.tested = append(s.tested, network+" "+name)
+			return tracker.Attempt{N: 1, Status: http.StatusNoContent}, nil
 		},
 		Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
 		Now:    func() time.Time { return *s.now.Load() },

@@ -75,7 +75,7 @@ func (*Destination) Remembers() {}
 
 // errUnknownID is the error of a change of a customer whom Affelios has, under an id that nobody here knows: the answer that told it
 // was lost, or somebody else made the customer there.
-var errUnknownID = errors.New("Affelios has the customer already, and its id of them is not known here, so that they cannot be changed")
+var errUnknownID = errors.New("the customer is at Affelios already, under an id that is not known here, so that they cannot be changed")
 
 // Send implements forward.Destination. A test event asks for a customer who is not there.
 func (d *Destination) Send(ctx context.Context, client *forward.Client, e tracker.Event) (forward.Answer, error) {

@@ -149,7 +149,7 @@ func (d *Destination) Send(ctx context.Context, client *forward.Client, e tracke
 		return s.answer, nil
 	}
 	if err == nil {
-		err = errors.New("Kraken's answer has neither a session nor an error")
+		err = errors.New("the answer has neither a session nor an error")
 	}
 	if blames(err, "linkId") {
 		d.links.forget(linkName(&e))
@@ -161,7 +161,7 @@ func (d *Destination) Send(ctx context.Context, client *forward.Client, e tracke
 }
 
 // errHeld is the error of a delivery that is held.
-var errHeld = errors.New("Kraken may have taken it; retry it by hand once you know that it did not")
+var errHeld = errors.New("it may be at Kraken; retry it by hand once you know that it did not")
 
 // wants reports whether Kraken is to be told of the event.
 func (d *Destination) wants(e *tracker.Event) bool {

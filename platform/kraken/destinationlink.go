@@ -23,7 +23,7 @@ const (
 
 const findLink = `query affiliateLink($subdomain: String!) { affiliateLink(subdomain: $subdomain) { id } }`
 
-var errNoLink = errors.New("Kraken has no link of that subdomain; make it there, or name its id by the option link")
+var errNoLink = errors.New("no link at Kraken has that subdomain; make it there, or name its id by the option link")
 
 // linkFinder keeps what was looked up.
 type linkFinder struct {
@@ -121,7 +121,7 @@ func (s *sending) findLink(ctx context.Context, subdomain string) (string, error
 	}
 	var found struct{ AffiliateLink *struct{ ID string } }
 	if json.Unmarshal(data, &found) != nil {
-		return "", errors.New("Kraken's answer has no link")
+		return "", errors.New("the answer has no link")
 	}
 	if found.AffiliateLink == nil || found.AffiliateLink.ID == "" {
 		return "", errNoLink

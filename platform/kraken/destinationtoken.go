@@ -43,7 +43,7 @@ func newTokens() tokenKeeper {
 	return t
 }
 
-var errTokenRefused = errors.New("Kraken refuses the token that it has just given")
+var errTokenRefused = errors.New("a token that Kraken has just given is refused")
 
 // get returns the token, or obtains a new one: where the one there is has expired, or is the one that Kraken has refused.
 func (t *tokenKeeper) get(ctx context.Context, s *sending, refused string) (string, error) {
@@ -108,7 +108,7 @@ func (s *sending) obtain(ctx context.Context) (string, error) {
 	}
 	var given struct{ ObtainKrakenToken *struct{ Token string } }
 	if json.Unmarshal(data, &given) != nil || given.ObtainKrakenToken == nil || !isToken(given.ObtainKrakenToken.Token) {
-		return "", errors.New("Kraken's answer has no token")
+		return "", errors.New("the answer has no token")
 	}
 	return given.ObtainKrakenToken.Token, nil
 }

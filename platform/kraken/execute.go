@@ -72,6 +72,7 @@ func (s *server) execute(ctx context.Context, in *request) (*graphql.Response, *
 		status = max(status, requestError(err))
 	}
 	if status == 0 {
+		place(response.Errors, in)
 		return response, nil
 	}
 	return nil, &refusal{status, http.StatusOK, s.tell(response.Errors)}

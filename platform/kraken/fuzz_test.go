@@ -96,6 +96,9 @@ func FuzzOutline(f *testing.F) {
 		if o.aliases > strings.Count(document, ":") || o.introspect && !strings.Contains(document, "__") {
 			t.Errorf("%q is read as %+v", document, o)
 		}
+		if at := fieldAt(document, "", "id"); at >= 0 && !strings.HasPrefix(document[at:], "id") {
+			t.Errorf("id is at %d of %q", at, document)
+		}
 		for _, op := range o.operations {
 			if op.name != "" && !strings.Contains(document, op.name) {
 				t.Errorf("%q is read as %+v", document, o)
@@ -127,6 +130,32 @@ func TestOutline(t *testing.T) {
 				t.Errorf("%s is read as %+v, want %+v", document, got, want)
 			}
 		}
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	for document, want := range map[string]int{
+		"{ a }":                  2,
+		"{\n\t# a\n\tb, a: c\n}": 11,
+		"{ b: a c @a a }":        12,
+		"query($a: X = {a: 1}) { b(a: {a: 1}) { a } a }": 43,
+		"{ b { a } ...a ... on Query { a } }":            -1,
+		"fragment F on Query { a } query { a }":          34,
+		"query A { a } query B { a }":                    24,
+		`{ b(c: "{ a") a }`:                              14,
+		"query B { b } fragment a on Query { a }":        -1,
+		"": -1,
+	} {
+		operation := ""
+		if strings.Contains(document, "query B") {
+			operation = "B"
+		}
+		if got := fieldAt(document, operation, "a"); got != want {
+			t.Errorf("in %q it is at %d, want %d", document, got, want)
+		}
+	}
+	if at := locationOf("{\n äöü b", 10); at.Line != 2 || at.Column != 6 {
+		t.Errorf("the place is %v", at)
 	}
 }
 

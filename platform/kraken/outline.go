@@ -63,7 +63,7 @@ func (o *outliner) token(token string) {
 		o.aliases++
 	case isName(c):
 		o.name(token, naming)
-	case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' || c == '#':
+	case isIgnored(c):
 		o.naming = naming
 	}
 }
@@ -113,6 +113,9 @@ func closing(document, quote string) int {
 	}
 	return -1
 }
+
+// isIgnored reports whether a token that begins so means nothing: white space, a comma, a comment.
+func isIgnored(c byte) bool { return strings.IndexByte(" \t\r\n,#", c) >= 0 }
 
 func isName(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'

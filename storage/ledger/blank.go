@@ -23,6 +23,11 @@ func blankConversion(c *tracker.Conversion) {
 		c.Coupon = ""
 	}
 	blankDecision(&c.Decision)
+	for i := range c.Commissions { // Affili's script calls a lead's part by the lead's name
+		if c.Name != "" && c.Commissions[i].Name == c.Name {
+			c.Commissions[i].Name = tracker.DefaultCommission
+		}
+	}
 	c.VisitorID, c.Name, c.MetaData, c.Sub1 = "", "", nil, ""
 	c.History = slices.Clone(c.History)
 	for i := range c.History {

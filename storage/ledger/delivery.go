@@ -196,8 +196,14 @@ func (l *Ledger) Deliveries(
 	return page, next, nil
 }
 
+// selectDeliveries keeps SQLite, by a concatenation, from walking through all of the network's deliveries where there are few that
+// the filter selects.
 func selectDeliveries(network string, f tracker.DeliveryFilter) *selection {
-	s := selectOf("network", network)
+	ofNetwork := `network`
+	if f.Subject != "" || f.State == tracker.DeliveryDue || f.State == tracker.DeliveryDead {
+		ofNetwork = `network || ''`
+	}
+	s := selectOf(ofNetwork, network)
 	andIf(s, `id = ?`, f.ID)
 	andIf(s, `destination = ?`, f.Destination)
 	andIf(s, `state = ?`, string(f.State))

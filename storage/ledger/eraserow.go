@@ -49,8 +49,8 @@ func (e *eraser) blankConversion(ctx context.Context, id string) error {
 	}
 	before := c.Conversion
 	blankConversion(&c.Conversion)
-	_, err = e.tx.ExecContext(ctx, `UPDATE conversion SET visitor_id = '', name = '', meta_data = '', sub1 = '', coupon = $2
-		WHERE id = $1`, id, c.Coupon)
+	_, err = e.tx.ExecContext(ctx, `UPDATE conversion SET visitor_id = '', name = '', meta_data = '', sub1 = '', coupon = $2,
+		commissions = $3 WHERE id = $1`, id, c.Coupon, jsonText(c.Commissions))
 	if err != nil {
 		return fmt.Errorf("blanking a conversion: %w", err)
 	}

@@ -120,6 +120,8 @@ func micro(b *testing.B) (rows [][]string) {
 		{"journal, durable records", "≥ 50,000/s", root, "./storage/journal", "BenchmarkAppend"},
 		{"apply into SQLite", "≥ 20,000/s", root, "./storage/ledger/sqlite", "BenchmarkApply"},
 		{"apply into PostgreSQL", "≥ 20,000/s", filepath.Join(root, "test"), "./ledger", "BenchmarkApply"},
+		{"deliver from SQLite", "≥ 2,000/s", root, "./forward/destinationtest", "BenchmarkDeliveries"},
+		{"deliver from PostgreSQL", "≥ 5,000/s", filepath.Join(root, "test"), "./deliver", "BenchmarkDeliveries"},
 	} {
 		cmd := exec.Command("go", "test", "-run", "^$", "-bench", m.name, "-benchmem", m.pkg)
 		cmd.Dir = m.dir

@@ -41,6 +41,9 @@ func testErasedAnswers(t *testing.T, db Database) {
 	named := s.sale("order", 1000)
 	named.Name, named.MetaData, named.Duplicates = "Jane", json.RawMessage(`{"phone":"her phone"}`), tracker.DuplicateUpdate
 	named.Evidence = tracker.Evidence{CustomerID: c.ID, Session: s.click("ann").Session}
+	lead := named // whose part is called by the name, as Affili's script does
+	lead.ExternalID, lead.Type, lead.Commissions = "lead", tracker.TypeLead, []tracker.Part{{Name: "Jane", SubAmount: 1000}}
+	leadID := s.report(lead).ID
 	first := s.report(named)
 	bare := named
 	bare.Name, bare.MetaData = "", nil
@@ -48,10 +51,11 @@ func testErasedAnswers(t *testing.T, db Database) {
 	if got := s.repeat(named); got.Name != "Jane" || s.stored(first.ID).Name != "" {
 		t.Fatalf("before the erasure the answer is %+v", got)
 	}
-	if got, err := s.Erase(t.Context(), s.network, tracker.Subject{CustomerID: c.ID}); err != nil || got.Conversions != 1 {
+	if got, err := s.Erase(t.Context(), s.network, tracker.Subject{CustomerID: c.ID}); err != nil || got.Conversions != 2 {
 		t.Errorf("erased %+v, %v", got, err)
 	}
-	for _, n := range []tracker.NewConversion{named, bare} {
+	s.wantUntold("the lead", s.stored(leadID), "Jane")
+	for _, n := range []tracker.NewConversion{named, bare, lead} {
 		s.wantUntold("the answer", s.repeat(n), "Jane", "her phone")
 	}
 }
