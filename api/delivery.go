@@ -72,10 +72,10 @@ var deliveryColumns = []column[tracker.Delivery]{
 	{"destination", func(d *tracker.Delivery) any { return d.Destination }},
 	{"kind", func(d *tracker.Delivery) any { return string(d.Kind) }},
 	{"subject", func(d *tracker.Delivery) any { return d.Subject }},
-	{"n", func(d *tracker.Delivery) any { return d.N }},
+	{"n", func(d *tracker.Delivery) any { return int64(d.N) }},
 	{"state", func(d *tracker.Delivery) any { return string(d.State) }},
 	{"due_at", func(d *tracker.Delivery) any { return d.DueAt }},
-	{"attempts", func(d *tracker.Delivery) any { return d.Attempts }},
+	{"attempts", func(d *tracker.Delivery) any { return int64(d.Attempts) }},
 	{"created_at", func(d *tracker.Delivery) any { return d.CreatedAt }},
 	{"updated_at", func(d *tracker.Delivery) any { return d.UpdatedAt }},
 }

@@ -102,16 +102,13 @@ func showDelivery(w io.Writer, d tracker.Delivery) error {
 	return t.Flush()
 }
 
-// answerShown is how much of an answer a table shows, in bytes.
-const answerShown = 80
-
 func attemptRow(a tracker.Attempt) []any {
 	status := ""
 	if a.Status != 0 {
 		status = fmt.Sprint(a.Status)
 	}
 	took := (time.Duration(a.DurationUS) * time.Microsecond).Round(100 * time.Microsecond)
-	return []any{a.N, timeText(a.Time), took.String(), status, a.Error, a.Answer[:min(len(a.Answer), answerShown)]}
+	return []any{a.N, timeText(a.Time), took.String(), status, a.Error, a.Answer}
 }
 
 func deliveryRetryCommand() *cobra.Command {

@@ -22,7 +22,9 @@ var (
 )
 
 // ReadBody reads a request's body within the bounds of size and time.
-func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) { return ReadBodyOf(w, r, MaxBody) }
+func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	return ReadBodyOf(w, r, MaxBody)
+}
 
 // ReadBodyOf is ReadBody for a route with a bound of its own, in bytes.
 func ReadBodyOf(w http.ResponseWriter, r *http.Request, max int64) ([]byte, error) {

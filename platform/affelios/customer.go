@@ -135,7 +135,7 @@ func (c *call) customer(ctx context.Context) (*tracker.Customer, error) {
 }
 
 func (s *server) updateCustomer(ctx context.Context, c *call) error {
-	data, err := s.readBody(c.w, c.r, platform.MaxBody)
+	data, err := s.readBody(c.w, c.r, maxBulk) // it may repeat the transactions that were shown
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -229,10 +230,17 @@ func TestChange(t *testing.T) {
 func TestChangeTakesWhatWasShown(t *testing.T) {
 	s := newShop(t)
 	path := "/api/v1/customer/" + *s.create("c-1", `,"country_code":"GB"`).ID
-	s.do("POST", "/api/v1/transaction", deposit("t-1", `,"depositAmount":2`)).want(202)
+	var list []string
+	for i := range 200 { // more than other bodies may hold
+		list = append(list, deposit(fmt.Sprint("t-", i), `,"depositAmount":2`))
+	}
+	s.do("POST", "/api/v1/transaction/bulk", "["+strings.Join(list, ",")+"]").want(202)
 	for _, edits := range [][]func(*Options){nil, {strict}} {
 		s.serve(edits...)
 		shown := s.do("GET", path, "").want(200).body
+		if len(shown) <= platform.MaxBody {
+			t.Fatalf("the answer has %d bytes", len(shown))
+		}
 		changed := strings.Replace(shown, `"label":null`, `"label":"gold"`, 1)
 		if got := s.do("PUT", path, changed).want(200).customer(); got.Label == nil || *got.Label != "gold" || !got.HasDeposited {
 			t.Errorf("the customer is %+v", got)

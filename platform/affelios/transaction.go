@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// maxBulk is the size in bytes of the largest bulk request.
+// maxBulk is the size in bytes of the largest bulk request, and of the largest change of a customer.
 const maxBulk = 1 << 20
 
 // report is a transaction as it was reported, on its way into the books.

@@ -27,7 +27,9 @@ func TestDestinationConformance(t *testing.T) {
 				Event:       event,
 				BodyDecides: true,
 				Secrets:     []string{"k3y/1", `s3cr/3t+"&`},
-				Accept:      func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"success":true,"affiliateTokensId":"x"}`) },
+				Accept: func(w http.ResponseWriter, _ *http.Request) {
+					fmt.Fprint(w, `{"success":true,"affiliateTokensId":"x"}`)
+				},
 			})
 		})
 	}

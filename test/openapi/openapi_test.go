@@ -2,6 +2,7 @@
 package openapi
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -16,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/legacy"
 
 	"github.com/caddy-affiliate/caddy-affiliate/api"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -47,6 +50,7 @@ func TestTheDocumentIsOpenAPI31(t *testing.T) {
 type visitor struct {
 	*testing.T
 	api      *api.API
+	books    *ledger.Ledger
 	document routers.Router
 	seen     map[string]bool // the operations that were answered with success
 }
@@ -63,14 +67,19 @@ func newVisitor(t *testing.T) *visitor {
 		}
 	})
 	a := api.New(api.Options{
-		Books:     func() (api.Books, error) { return books, nil },
-		OpenToken: func(string, string) (tracker.Token, bool) { return tracker.Token{}, false },
+		Books:        func() (api.Books, error) { return books, nil },
+		OpenToken:    func(string, string) (tracker.Token, bool) { return tracker.Token{}, false },
+		Destinations: func(string) []string { return []string{"hook"} },
+		TestDestination: func(context.Context, string, string) (tracker.Attempt, error) {
+			return tracker.Attempt{N: 1, Time: time.Now(), Status: 200, Answer: "fine"}, nil
+		},
 	})
+	books.UseRoutes([]tracker.Route{{Destination: "hook", Network: "acme", Kinds: []tracker.EventKind{tracker.EventConversion}}})
 	document, err := legacy.NewRouter(readDocument(t, a))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &visitor{t, a, document, map[string]bool{}}
+	return &visitor{t, a, books, document, map[string]bool{}}
 }
 
 // do sends a request as the operator does, fails unless the answer has the status, and returns the id in it.
@@ -99,6 +108,22 @@ func (v *visitor) do(status int, method, path, body string) (id string) {
 		}
 	}
 	return strings.Trim(string(object.ID), `"`)
+}
+
+// sent sends the delivery that the conversion has made, and returns its id.
+func (v *visitor) sent() string {
+	v.Helper()
+	claimed, err := v.books.ClaimDeliveries(v.Context(), "acme", "hook", time.Minute, 1)
+	if err != nil || len(claimed) != 1 {
+		v.Fatalf("claimed %v, %v", claimed, err)
+	}
+	err = v.books.FinishDeliveries(v.Context(), "acme", "hook", []tracker.DeliveryOutcome{{
+		ID: claimed[0].ID, State: tracker.DeliverySent, Attempt: tracker.Attempt{Time: time.Now(), DurationUS: 5, Status: 200, Answer: "fine"},
+	}})
+	if err != nil {
+		v.Fatal(err)
+	}
+	return claimed[0].ID
 }
 
 func (v *visitor) compare(r *http.Request, answer *httptest.ResponseRecorder) {
@@ -154,6 +179,15 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		"keys", "reports?from=2026-01-01&to=2026-01-31&by=day,affiliate", "conversions?format=csv",
 	} {
 		v.do(200, "GET", path, "")
+	}
+	delivery := v.sent()
+	for _, path := range []string{"deliveries?destination=hook&state=sent", "deliveries/" + delivery, "destinations", "deliveries?format=csv"} {
+		v.do(200, "GET", path, "")
+	}
+	v.do(200, "POST", "deliveries/retry", `{"id":"`+delivery+`"}`)
+	v.do(200, "POST", "deliveries/retry", `{"destination":"hook","min_created_at":"2026-01-01T00:00:00Z","state":"dead"}`)
+	for _, verb := range []string{"pause", "resume", "test"} {
+		v.do(200, "POST", "destinations/hook/"+verb, "")
 	}
 	v.do(200, "POST", "privacy/export", `{"customer_id":"`+customer+`"}`)
 	v.do(200, "POST", "privacy/erase", `{"customer_id":"`+customer+`"}`)
