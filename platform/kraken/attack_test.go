@@ -81,6 +81,14 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
+// TestTheSchemaTwentyTimes: who may ask for the schema may not ask for it under other names as well.
+func TestTheSchemaTwentyTimes(t *testing.T) {
+	s := newShop(t, func(o *Options) { o.Introspection = true })
+	s.do("{ __schema { types { name } } }", nil).want(http.StatusOK)
+	s.do("{ a: __schema { types { name } } b: __schema { types { name } } }", nil).want(http.StatusOK, "KT-CT-1188")
+	s.do(`{ a: __typename b: __typename c: affiliateLink(subdomain: "familymart") { __typename } }`, nil).want(http.StatusOK)
+}
+
 func repeat(n int, one func(i int) string) string {
 	var b strings.Builder
 	for i := range n {

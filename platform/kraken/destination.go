@@ -133,7 +133,7 @@ func (d *Destination) Send(ctx context.Context, client *forward.Client, e tracke
 		_, err := d.tokens.renew(ctx, s)
 		return s.answer, err
 	}
-	if e.Ref != "" || !d.wants(&e) {
+	if e.Ref != "" || !d.wants(&e) || wasForwarded(e.Session) {
 		return forward.Answer{}, forward.ErrSkip
 	}
 	if e.InDoubt && d.InDoubt == DoubtHold {

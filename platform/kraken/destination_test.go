@@ -89,7 +89,7 @@ func TestForwardToOurOwn(t *testing.T) {
 	want := QueryParams{
 		AdditionalQueryParams: map[string]string{"via": "ann", "gclid": "a+b", "flag": ""}, Event: "VIEWED_AFFILIATE",
 		EventCreated: "2026-11-21T12:00:00.317Z", Route: "/join/buy-now", SessionID: e.Session.ID.String(),
-		EventInformation: EventInformation{Network: "default", Code: "ann", Affiliate: "Ann", Class: tracker.ClassHuman},
+		EventInformation: EventInformation{Forwarder: "caddy-affiliate", Network: "default", Code: "ann", Affiliate: "Ann", Class: tracker.ClassHuman},
 	}
 	if !reflect.DeepEqual(params, want) {
 		t.Errorf("queryParams are %+v", params)
@@ -114,6 +114,10 @@ func TestForwardKrakensOwnSession(t *testing.T) {
 	e.Session.QueryParams, e.Session.QuoteShareID, e.Session.IP = `{"event":"X","route":"/y"}`, "34", "a-pseudonym"
 	if _, err := d.Send(t.Context(), loopback, e); err != nil {
 		t.Fatal(err)
+	}
+	e.Session.QueryParams = `{"eventInformation":{"forwarder":"caddy-affiliate"}}`
+	if _, err := d.Send(t.Context(), loopback, e); !errors.Is(err, forward.ErrSkip) {
+		t.Errorf("what was forwarded here is forwarded again: %v", err)
 	}
 	if got := s.sessions()[0]; got.QueryParams != `{"event":"X","route":"/y"}` || got.QuoteShareID != "34" || got.IP != "" {
 		t.Errorf("the session is %+v", got)

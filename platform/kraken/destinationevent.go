@@ -31,6 +31,7 @@ type QueryParams struct {
 
 // EventInformation is what we add of our own. The members of the conversion are there for one only.
 type EventInformation struct {
+	Forwarder      string                 `json:"forwarder"` // by which another of us knows that the session was forwarded to it
 	Network        string                 `json:"network"`
 	Code           string                 `json:"code,omitempty"` // of the link
 	Affiliate      string                 `json:"affiliate,omitempty"`
@@ -45,10 +46,20 @@ type EventInformation struct {
 // milliseconds is how Kraken writes a time.
 const milliseconds = "2006-01-02T15:04:05.000Z"
 
+// forwarder is our name in what we forward.
+const forwarder = "caddy-affiliate"
+
+// wasForwarded reports whether another of us has made the session here. Two that forward to each other would make one of the
+// other's for ever.
+func wasForwarded(s *tracker.BookedSession) bool {
+	var params QueryParams
+	return s != nil && json.Unmarshal([]byte(s.QueryParams), &params) == nil && params.EventInformation.Forwarder == forwarder
+}
+
 // input maps the event.
 func (d *Destination) input(e *tracker.Event, link string) NewSession {
 	in := NewSession{LinkID: link}
-	params := QueryParams{Event: d.Event, AdditionalQueryParams: map[string]string{}, EventInformation: EventInformation{Network: e.Network}}
+	params := QueryParams{Event: d.Event, AdditionalQueryParams: map[string]string{}, EventInformation: EventInformation{Forwarder: forwarder, Network: e.Network}}
 	if e.Link != nil {
 		params.EventInformation.Code, params.EventInformation.Affiliate = e.Link.Code, e.Link.Affiliate
 	}

@@ -83,20 +83,20 @@ http://:{$HTTP_PORT} {
 	}
 	resp.Body.Close()
 
-	var row struct {
+	var rows []struct {
 		ID, State string
 		Attempts  int
 	}
 	first := func(state string, attempts int) func() bool {
 		return func() bool {
-			out, _, _ := p.CLI("affiliate", "delivery", "list", "--destination", "crm", "--limit", "1", "--json")
-			return json.Unmarshal([]byte(out), &row) == nil && row.State == state && row.Attempts >= attempts
+			out := command("delivery", "list", "--destination", "crm", "--json")
+			return json.Unmarshal([]byte(out), &rows) == nil && len(rows) == 1 && rows[0].State == state && rows[0].Attempts >= attempts
 		}
 	}
 	await(t, "an attempt to fail", func() bool {
-		return first("due", 1)() && strings.Contains(command("delivery", "show", row.ID), "answered 500")
+		return first("due", 1)() && strings.Contains(command("delivery", "show", rows[0].ID), "answered 500")
 	})
-	shown := command("delivery", "show", row.ID, "--json")
+	shown := command("delivery", "show", rows[0].ID, "--json")
 	if !strings.Contains(shown, "no good: /in") || strings.Contains(shown, "a-t0ken-of-theirs") {
 		t.Errorf("the delivery is %s", shown)
 	}
@@ -115,7 +115,7 @@ http://:{$HTTP_PORT} {
 	if _, _, status := p.CLI("affiliate", "delivery", "retry"); status == 0 {
 		t.Error("everything is sent again though nobody said so")
 	}
-	if out := command("delivery", "retry", row.ID); !strings.Contains(out, "1 deliveries") {
+	if out := command("delivery", "retry", rows[0].ID); !strings.Contains(out, "1 deliveries") {
 		t.Errorf("to retry it says %s", out)
 	}
 	await(t, "the delivery to be sent again", first("sent", 3))
@@ -123,12 +123,12 @@ http://:{$HTTP_PORT} {
 	defer h.mu.Unlock()
 	mine := 0
 	for _, id := range h.ids {
-		if id == row.ID {
+		if id == rows[0].ID {
 			mine++
 		}
 	}
 	if mine < 3 || len(h.ids) != mine+1 {
-		t.Errorf("of %v the test's is one, and the delivery's id is %s", h.ids, row.ID)
+		t.Errorf("of %v the test's is one, and the delivery's id is %s", h.ids, rows[0].ID)
 	}
 	if logs := p.Logs(); strings.Contains(logs, "a-t0ken-of-theirs") || strings.Contains(logs, whsec(3)) {
 		t.Error("the log has a secret in it")
