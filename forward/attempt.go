@@ -19,12 +19,19 @@ const (
 	goneForGood         // the endpoint wants no more of anything
 )
 
+// errUnreadable is the error of an attempt at what the books cannot tell; the log has their own.
+var errUnreadable = errors.New("the books could not tell what it is about; the log says why")
+
 // handle makes an attempt at a delivery, if there is something to send.
 func (d *Deliverer) handle(
-	starting, sending context.Context, delivery tracker.Delivery, events map[string]tracker.Event,
+	starting, sending context.Context, delivery tracker.Delivery, c contents,
 ) (tracker.DeliveryOutcome, verdict) {
-	if event, there := events[delivery.ID]; there {
+	event, there := c.events[delivery.ID]
+	switch {
+	case there:
 		return d.attempt(starting, sending, delivery, event)
+	case c.unreadable != nil:
+		return d.outcome(delivery, time.Now(), 0, Answer{}, errUnreadable), attempted
 	}
 	return d.gone(delivery), attempted
 }

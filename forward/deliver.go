@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -126,8 +127,8 @@ func (d *Deliverer) step(ctx context.Context) time.Duration {
 	events, err := d.books.DeliveryEvents(ctx, claimed)
 	d.report(ctx, err)
 	done := results{unsent: claimed}
-	if err == nil {
-		done = d.deliver(ctx, claimed, events, started)
+	if !errors.Is(err, tracker.ErrAway) && ctx.Err() == nil {
+		done = d.deliver(ctx, claimed, contents{events, err}, started)
 	}
 	d.book(ctx, done)
 	d.judge(ctx, done, failingSince)
@@ -175,6 +176,12 @@ func (d *Deliverer) report(ctx context.Context, err error) {
 	}
 }
 
+// contents is what the deliveries of a batch are about, by their ids, and why some are missing that should not be.
+type contents struct {
+	events     map[string]tracker.Event
+	unreadable error
+}
+
 // results is what came of a batch.
 type results struct {
 	outcomes []tracker.DeliveryOutcome
@@ -184,7 +191,7 @@ type results struct {
 
 // deliver sends a batch. What it cannot begin in time, so that the lease outlives the attempt, it leaves unsent.
 func (d *Deliverer) deliver(
-	ctx context.Context, claimed []tracker.Delivery, events map[string]tracker.Event, started time.Time,
+	ctx context.Context, claimed []tracker.Delivery, c contents, started time.Time,
 ) (done results) {
 	starting, cancel := context.WithDeadline(ctx, started.Add(lastStart))
 	defer cancel()
@@ -201,7 +208,7 @@ func (d *Deliverer) deliver(
 	for range min(d.outlet.Concurrency, len(claimed)) {
 		senders.Go(func() {
 			for delivery := range work {
-				outcome, verdict := d.handle(starting, sending, delivery, events)
+				outcome, verdict := d.handle(starting, sending, delivery, c)
 				mu.Lock()
 				done.note(delivery, outcome, verdict)
 				mu.Unlock()

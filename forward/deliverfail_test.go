@@ -203,13 +203,13 @@ func TestFiveDaysOfOutage(t *testing.T) {
 		began := time.Now()
 		events := 0
 		for time.Since(began) < disableAfter+time.Hour {
-			if events < 240 && time.Since(began) >= time.Duration(events)*30*time.Minute {
+			if events < 60 && time.Since(began) >= time.Duration(events)*2*time.Hour {
 				d.happen(1)
 				events++
 			}
 			d.deliverer.step(d.Context())
 			other.step(d.Context())
-			time.Sleep(time.Minute)
+			time.Sleep(5 * time.Minute)
 		}
 		d.wantNotices(1)
 		count := d.states()
@@ -223,7 +223,7 @@ func TestFiveDaysOfOutage(t *testing.T) {
 			d.Errorf("a disabled destination got %d attempts", len(d.sent)-before)
 		}
 		d.replay(began, count[tracker.DeliveryDead])
-		d.live(30*time.Hour, time.Minute)
+		d.live(30*time.Hour, 5*time.Minute)
 		d.want(tracker.DeliverySent, events)
 		d.wantNotices(1)
 	})
@@ -362,6 +362,34 @@ func TestTheLedgerAwayIsWaitedFor(t *testing.T) {
 			d.Errorf("%d attempts whose outcomes were not booked, %d in all", first, len(d.sent))
 		}
 	}, func(o *Outlet) { o.Concurrency = 30 })
+}
+
+// One event that cannot be read keeps no other waiting.
+func TestWhatCannotBeReadFailsAlone(t *testing.T) {
+	onDesk(t, func(d *desk) {
+		d.happen(20)
+		d.deliverer.books = &tornBooks{d.books, d.deliveries()[7].ID}
+		d.live(time.Minute, time.Second)
+		count := d.states()
+		if count[tracker.DeliverySent] != 19 || count[tracker.DeliveryDue] != 1 || strings.Count(d.log.String(), "torn") == 0 {
+			d.Errorf("the deliveries are %v; the log is %s", count, d.log.String())
+		}
+	})
+}
+
+// tornBooks are books that cannot read one event.
+type tornBooks struct {
+	*ledger.Ledger
+	torn string
+}
+
+func (b *tornBooks) DeliveryEvents(ctx context.Context, deliveries []tracker.Delivery) (map[string]tracker.Event, error) {
+	found, err := b.Ledger.DeliveryEvents(ctx, deliveries)
+	if _, there := found[b.torn]; there {
+		delete(found, b.torn)
+		err = errors.New("the page is torn")
+	}
+	return found, err
 }
 
 // awayBooks are books that cannot be reached, or that hear no outcomes.

@@ -29,8 +29,8 @@ const (
 	refused     // retry, with or without a pause of the whole destination
 )
 
-// maxMemory is what one attempt may allocate, both ends together.
-const maxMemory = 8 << 20
+// maxMemory is what one attempt may allocate, with all that goes on beside it. A flood is three times as much.
+const maxMemory = 32 << 20
 
 // askedPause is what the endpoint's Retry-After says.
 const askedPause = 7 * time.Second

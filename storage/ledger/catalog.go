@@ -101,11 +101,13 @@ type namedKind struct {
 	bare  func(name string) []any // the columns of such a row
 }
 
-// numbers reserves n numbers of the table and returns the first.
+// numbers reserves n numbers of the table, which none of its rows ever had, and returns the first.
 func (c *catalog) numbers(ctx context.Context, table string, n int) (int64, error) {
 	highest, known := c.highest[table]
 	if !known {
-		if err := c.tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM `+table).Scan(&highest); err != nil {
+		err := c.tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM (SELECT max(id) AS id FROM `+table+`
+			UNION ALL SELECT highest FROM deleted_number WHERE kind = $1) given`, table).Scan(&highest)
+		if err != nil {
 			return 0, fmt.Errorf("numbering in %s: %w", table, err)
 		}
 	}
@@ -268,6 +270,11 @@ func (c *catalog) remove(ctx context.Context, table, column, network string, id 
 		if used {
 			return tracker.ErrInUse
 		}
+	}
+	err = c.exec(ctx, "keeping a number from being given again", `INSERT INTO deleted_number (kind, highest) VALUES ($1, $2)
+		ON CONFLICT (kind) DO UPDATE SET highest = excluded.highest WHERE deleted_number.highest < excluded.highest`, table, id)
+	if err != nil {
+		return err
 	}
 	return c.exec(ctx, "deleting from "+table, `DELETE FROM `+table+` WHERE network = $1 AND id = $2`, network, id)
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,23 +12,25 @@ import (
 
 // DeliveryEvents returns the events that deliveries of one network are about, by the deliveries' ids, with what it happened to as
 // the books have it now. Of one that is missing there is nothing to send any more, since it was erased, or its visitor does not
-// want it to be shared.
+// want it to be shared. Beside an error there are those that could be read.
 func (l *Ledger) DeliveryEvents(ctx context.Context, deliveries []tracker.Delivery) (map[string]tracker.Event, error) {
 	r := &eventReader{Ledger: l, sessions: map[string]*tracker.BookedSession{}, links: map[int64]*tracker.CatalogLink{}}
 	found := make(map[string]tracker.Event, len(deliveries))
-	err := r.readSessions(ctx, deliveries)
-	if err != nil {
-		return nil, fmt.Errorf("reading what deliveries are about: %w", err)
-	}
+	first := r.readSessions(ctx, deliveries)
 	for _, d := range deliveries {
+		if ctx.Err() != nil || errors.Is(first, tracker.ErrAway) {
+			break
+		}
 		e, err := r.event(ctx, d)
-		if errors.Is(err, ErrNotFound) {
-			continue
+		switch {
+		case err == nil:
+			found[d.ID] = e
+		case !errors.Is(err, ErrNotFound):
+			first = cmp.Or(first, err)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading what a delivery is about: %w", err)
-		}
-		found[d.ID] = e
+	}
+	if err := cmp.Or(ctx.Err(), first); err != nil {
+		return found, fmt.Errorf("reading what deliveries are about: %w", err)
 	}
 	return found, nil
 }
@@ -103,7 +106,14 @@ func (r *eventReader) event(ctx context.Context, d tracker.Delivery) (e tracker.
 
 func (r *eventReader) sessionEvent(ctx context.Context, e *tracker.Event) error {
 	s := r.sessions[e.Subject]
-	if s == nil || s.NoShare {
+	if s == nil { // it is not there, or stood beside one that could not be read
+		read, err := r.FindSession(ctx, e.Network, sessionID(e.Subject))
+		if err != nil {
+			return err
+		}
+		s = &read
+	}
+	if s.NoShare {
 		return ErrNotFound
 	}
 	e.Session = s

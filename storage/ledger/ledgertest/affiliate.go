@@ -251,6 +251,9 @@ func testAffiliateDelete(t *testing.T, db Database) {
 	if err := l.DeleteAffiliate(t.Context(), "acme", free); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("deleting it again: %v", err)
 	}
+	if again := makeAffiliate(t, l, "acme", "Another").ID; again <= free {
+		t.Errorf("after number %d was deleted another affiliate got %d", free, again)
+	}
 }
 
 func testAffiliatePages(t *testing.T, db Database) {
