@@ -22,7 +22,7 @@ func (a *API) deliveries() {
 	register(a, operation{
 		id: "retry-deliveries", method: http.MethodPost, path: "deliveries/retry", scope: "deliveries:write", answer: retried{},
 		summary: "Send deliveries again", about: "The dead ones that the body selects, or with state sent the sent ones: at once, under the " +
-			"same ids, with all their attempts before them.",
+			"same ids, with all their attempts before them. With state due those that wait for their next attempt get it at once.",
 	}, a.retryDeliveries)
 	register(a, operation{
 		id: "list-destinations", method: http.MethodGet, path: "destinations", scope: "deliveries:read",
@@ -91,9 +91,9 @@ func (a *API) getDelivery(ctx context.Context, c *call, in *byID) (answer, error
 
 // retry is the body that selects what is sent again.
 type retry struct {
-	ID          string                `json:"id,omitempty" doc:"one delivery, whatever its state but due and gone"`
+	ID          string                `json:"id,omitempty" doc:"one delivery, whatever its state but gone"`
 	Destination string                `json:"destination,omitempty"`
-	State       tracker.DeliveryState `json:"state,omitempty" enum:"dead,sent" doc:"default dead"`
+	State       tracker.DeliveryState `json:"state,omitempty" enum:"due,dead,sent" doc:"default dead"`
 	Kind        tracker.EventKind     `json:"kind,omitempty"`
 	Subject     string                `json:"subject,omitempty"`
 	MinCreated  time.Time             `json:"min_created_at,omitzero" doc:"inclusive"`

@@ -93,13 +93,29 @@ func showDelivery(w io.Writer, d tracker.Delivery) error {
 	if _, err := fmt.Fprintln(w, "\nAttempts"); err != nil {
 		return err
 	}
+	return showAttempts(w, d.Log)
+}
+
+// showAttempts shows attempts in a table, and of the last one the whole error and answer, which a column would cut.
+func showAttempts(w io.Writer, log []tracker.Attempt) error {
 	t := newTable(w, "N", "TIME", "TOOK", "STATUS", "ERROR", "ANSWER")
-	for _, a := range d.Log {
+	for _, a := range log {
 		if err := t.row(attemptRow(a)...); err != nil {
 			return err
 		}
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || len(log) == 0 {
+		return err
+	}
+	last := log[len(log)-1]
+	for _, part := range []struct{ name, text string }{{"Error", last.Error}, {"Answer", last.Answer}} {
+		if len(part.text) > widest {
+			if _, err := fmt.Fprintf(w, "\n%s: %s\n", part.name, printable(part.text)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func attemptRow(a tracker.Attempt) []any {
@@ -115,12 +131,14 @@ func deliveryRetryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "retry [ID]", Short: "Sends a delivery again, or all dead ones that the flags select", Args: cobra.MaximumNArgs(1),
 		Long: "Sends deliveries again: at once, under their own ids, with all their attempts before them. With an ID that one; otherwise all\n" +
-			"dead ones that the flags select, or with --sent those that were sent.",
+			"dead ones that the flags select, or with --sent those that were sent. With --due those that wait for their next attempt get it now.",
 		Example: "  caddy affiliate delivery retry --destination webhook --since 2026-05-01 --until 2026-05-06",
 	}
 	fill := deliveryFlags(cmd)
 	sent := cmd.Flags().Bool("sent", false, "Send again what was sent")
+	due := cmd.Flags().Bool("due", false, "Send now what waits for its next attempt")
 	all := cmd.Flags().Bool("all", false, "Take all dead ones, where nothing else selects")
+	cmd.MarkFlagsMutuallyExclusive("sent", "due")
 	cmd.RunE = run(func(c client, args []string) error {
 		body := changes{}
 		fill(func(field, value string) { body[field] = value })
@@ -130,14 +148,17 @@ func deliveryRetryCommand() *cobra.Command {
 		case len(body) == 0 && !*all:
 			return errors.New("say which: an ID, --destination, --since and the like, or --all")
 		}
-		if *sent {
+		switch {
+		case *sent:
 			body["state"] = tracker.DeliverySent
+		case *due:
+			body["state"] = tracker.DeliveryDue
 		}
 		type retried struct {
 			Retried int64 `json:"retried"`
 		}
 		return show(c, http.MethodPost, "deliveries/retry", body, func(w io.Writer, r retried) error {
-			_, err := fmt.Fprintf(w, "%d deliveries are due again\n", r.Retried)
+			_, err := fmt.Fprintf(w, "%s due again\n", numbered(r.Retried, "delivery is", "deliveries are"))
 			return err
 		})
 	})
@@ -150,7 +171,7 @@ func pauseCommand(verb, short, done string) *cobra.Command {
 		RunE: run(func(c client, args []string) error {
 			path := "destinations/" + url.PathEscape(args[0]) + "/" + verb
 			return show(c, http.MethodPost, path, nil, saying[tracker.DestinationState](done, func(s tracker.DestinationState) string {
-				return fmt.Sprintf("destination %s, %d deliveries are due", printable(s.Name), s.Due)
+				return fmt.Sprintf("destination %s, %s due", printable(s.Name), numbered(s.Due, "delivery is", "deliveries are"))
 			}))
 		}),
 	}
@@ -191,11 +212,7 @@ func destinationTestCommand() *cobra.Command {
 			path := "destinations/" + url.PathEscape(args[0]) + "/test"
 			err := show(c, http.MethodPost, path, nil, func(w io.Writer, a tracker.Attempt) error {
 				failed = a.Error
-				t := newTable(w, "N", "TIME", "TOOK", "STATUS", "ERROR", "ANSWER")
-				if err := t.row(attemptRow(a)...); err != nil {
-					return err
-				}
-				return t.Flush()
+				return showAttempts(w, []tracker.Attempt{a})
 			})
 			if err == nil && failed != "" {
 				return errors.New("the test failed: " + failed)
@@ -203,4 +220,12 @@ func destinationTestCommand() *cobra.Command {
 			return err
 		}),
 	}
+}
+
+// numbered is a number with what it counts.
+func numbered(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -103,6 +103,7 @@ func (s *server) load(config []byte) {
 	if err := caddy.Load(config, true); err != nil {
 		s.t.Fatalf("loading: %v", err)
 	}
+	http.DefaultClient.CloseIdleConnections() // those of the configuration before, which Caddy may close under a request
 	s.eventually("the engine is open and its links are in the ledger", func() bool {
 		live := running()
 		if live == nil {

@@ -129,9 +129,9 @@ func moneyText(amount int64, currency string) string {
 }
 
 func linkTable(w io.Writer, body io.Reader) error {
-	t := newTable(w, "CODE", "AFFILIATE", "DESTINATION", "SUBDOMAIN", "STATE", "SOURCE", "NETWORK")
+	t := newTable(w, "ID", "CODE", "AFFILIATE", "DESTINATION", "SUBDOMAIN", "STATE", "SOURCE", "NETWORK")
 	err := decodeEach(body, func(l linkJSON) error {
-		return t.row(l.Code, l.Affiliate, l.Destination, l.Subdomain, l.state(), l.Source, l.Network)
+		return t.row(l.ID, l.Code, l.Affiliate, l.Destination, l.Subdomain, l.state(), l.Source, l.Network)
 	})
 	if err != nil {
 		return err

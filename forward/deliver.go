@@ -253,10 +253,25 @@ func (d *Deliverer) book(ctx context.Context, done results) {
 // judge disables the destination if its endpoint wants no more, or if a batch was nothing but failures and so was everything for
 // long before it.
 func (d *Deliverer) judge(ctx context.Context, done results, failingSince time.Time) {
-	failed, sent := false, false
+	failed, sent, dead, last := false, false, 0, ""
 	for _, o := range done.outcomes {
-		failed = failed || o.State == tracker.DeliveryDue
 		sent = sent || o.State == tracker.DeliverySent && !o.Skipped
+		switch o.State {
+		case tracker.DeliveryDead:
+			dead, last = dead+1, o.Attempt.Error
+		case tracker.DeliveryDue:
+			failed, last = true, o.Attempt.Error
+		}
+	}
+	if dead > 0 {
+		d.logger.Warn("deliveries are given up; `caddy affiliate delivery list --state dead` shows them",
+			"destination", d.outlet.Destination, "deliveries", dead, "last_error", last)
+	}
+	switch {
+	case failed && !sent && failingSince.IsZero():
+		d.logger.Warn("deliveries fail and are tried again", "destination", d.outlet.Destination, "last_error", last)
+	case sent && !failingSince.IsZero():
+		d.logger.Info("deliveries are taken again", "destination", d.outlet.Destination)
 	}
 	switch {
 	case done.gone:

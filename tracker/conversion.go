@@ -216,6 +216,7 @@ type ConversionFilter struct {
 
 	Type        ConversionType
 	Source      string
+	Currency    string // in which amounts are compared, too
 	AffiliateID int64
 	CampaignID  int64
 	LinkID      int64

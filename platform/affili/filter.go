@@ -44,6 +44,13 @@ func (s *server) parseFilters(rawQuery string) (f tracker.ConversionFilter, p tr
 		MinAmount: q.amount("min_amount"), MaxAmount: q.amount("max_amount"),
 		MinWage: q.amount("min_wage"), MaxWage: q.amount("max_wage"),
 	}
+	for _, bound := range []*int64{
+		f.MinCommissionAmount, f.MaxCommissionAmount, f.MinAmount, f.MaxAmount, f.MinWage, f.MaxWage,
+	} {
+		if bound != nil { // in the dialect's currency: those of others cannot be compared with it
+			f.Currency = s.Currency
+		}
+	}
 	return f, q.page(), q.wrong.Err()
 }
 

@@ -24,3 +24,13 @@ func TestMomentsOfFilters(t *testing.T) {
 		}
 	}
 }
+
+// Bounds of amounts find what is in the dialect's currency: 9990 cents are not more than 5000 rials.
+func TestBoundsOfAmountsAreInOneCurrency(t *testing.T) {
+	s := &server{Options: Options{Currency: "IRR"}.withDefaults()}
+	for query, want := range map[string]string{"min_amount=5000": "IRR", "max_wage=1": "IRR", "min_commission_amount=1": "IRR", "status=0": ""} {
+		if f, _, err := s.parseFilters(query); err != nil || f.Currency != want {
+			t.Errorf("%s looks for the currency %q (%v)", query, f.Currency, err)
+		}
+	}
+}

@@ -24,6 +24,9 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 	equal(`c.status`, "conversion_status", ordered, string(f.Status), f.Status != "")
 	equal(`c.type`, "conversion_type", ordered, string(f.Type), f.Type != "")
 	equal(`c.source`, "conversion_source", ordered, f.Source, f.Source != "")
+	if f.Currency != "" {
+		asked = append(asked, condition{column: `c.currency`, test: ` = ?`, values: []any{f.Currency}})
+	}
 	truth := func(yes, no string, value *bool) {
 		switch {
 		case value == nil:

@@ -218,20 +218,24 @@ func selectDeliveries(network string, f tracker.DeliveryFilter) *selection {
 const retryStep = 1000
 
 // RetryDeliveries makes deliveries due again, at once and with all their attempts before them, and returns how many. Without a
-// state in the filter it takes the dead ones; it never takes one that is due or gone.
+// state in the filter it takes the dead ones. Those that are due already, and wait for their next attempt, only get it at once;
+// one that is being sent stays as it is. It never takes one that is gone.
 func (l *Ledger) RetryDeliveries(ctx context.Context, network string, f tracker.DeliveryFilter) (retried int64, err error) {
 	if f.State == "" {
 		f.State = tracker.DeliveryDead
 	}
-	if f.State != tracker.DeliveryDead && f.State != tracker.DeliverySent {
-		return 0, tracker.Invalid{{Field: "state", Message: "is not dead or sent; only those can be sent again"}}
+	if f.State == tracker.DeliveryGone {
+		return 0, tracker.Invalid{{Field: "state", Message: "is not due, dead or sent; of what is gone nothing can be sent"}}
 	}
 	before := millis(l.now()) // what this call makes due may be sent while it runs, and is not taken a second time
 	for {
 		var step int64
 		s := selectDeliveries(network, f)
 		s.and(`updated_at <= ?`, before)
-		query := `UPDATE delivery SET state = 'due', step = 0, due_at = ` + s.bind(before) + `, updated_at = ` + s.bind(before+1) +
+		if f.State == tracker.DeliveryDue { // what is being sent has an attempt that is counted and not logged yet
+			s.text += ` AND EXISTS (SELECT 1 FROM delivery_attempt a WHERE a.delivery_id = delivery.id AND a.n = delivery.attempts)`
+		}
+		query := `UPDATE delivery SET step = CASE state WHEN 'due' THEN step ELSE 0 END, state = 'due', due_at = ` + s.bind(before) + `, updated_at = ` + s.bind(before+1) +
 			` WHERE id IN (SELECT id FROM delivery` + s.text + ` ORDER BY created_at, id LIMIT ` + s.bind(retryStep) + `)`
 		err := l.write(ctx, func(tx *sql.Tx) error {
 			done, err := tx.ExecContext(ctx, query, s.args...)

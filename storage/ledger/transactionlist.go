@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -10,6 +11,7 @@ import (
 // AddTransactions adds transactions as AddTransaction does: all of them, or none if one of them cannot be added. The error then
 // is a *tracker.EntryError around that of the first such one. Those that were reported before count once, here as well.
 func (l *Ledger) AddTransactions(ctx context.Context, list []tracker.NewTransaction) error {
+	list = slices.Clone(list) // Check fills defaults in, and the caller's list may be another goroutine's too
 	for i := range list {
 		if err := list[i].Check(); err != nil {
 			return fmt.Errorf("adding transactions: %w", &tracker.EntryError{Index: i, Err: err})

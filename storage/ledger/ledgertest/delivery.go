@@ -459,8 +459,8 @@ func testRetry(t *testing.T, db Database) {
 		t.Errorf("%d of the sent are due again", n)
 	}
 	var invalid tracker.Invalid
-	if _, err := s.RetryDeliveries(s.Context(), s.network, tracker.DeliveryFilter{State: tracker.DeliveryDue}); !errors.As(err, &invalid) {
-		t.Errorf("to retry what is due gives %v", err)
+	if _, err := s.RetryDeliveries(s.Context(), s.network, tracker.DeliveryFilter{State: tracker.DeliveryGone}); !errors.As(err, &invalid) {
+		t.Errorf("to retry what is gone gives %v", err)
 	}
 }
 
