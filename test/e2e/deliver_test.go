@@ -115,7 +115,7 @@ http://:{$HTTP_PORT} {
 	if _, _, status := p.CLI("affiliate", "delivery", "retry"); status == 0 {
 		t.Error("everything is sent again though nobody said so")
 	}
-	if out := command("delivery", "retry", rows[0].ID); !strings.Contains(out, "1 deliveries") {
+	if out := command("delivery", "retry", rows[0].ID); !strings.Contains(out, "1 delivery is due again") {
 		t.Errorf("to retry it says %s", out)
 	}
 	await(t, "the delivery to be sent again", first("sent", 3))

@@ -24,6 +24,7 @@ var deliveryTests = []test{
 	{"many hubs claim each once", testClaimTogether},
 	{"an older copy tells again, under the same ids", testDeliveriesAfterRollback},
 	{"retry, and a range", testRetry},
+	{"retry what waits, and not what is being sent", testHurry},
 	{"pause, disable, go on", testPause},
 	{"what may not be shared", testNotShared},
 	{"an erased person", testErasedDeliveries},
@@ -461,6 +462,22 @@ func testRetry(t *testing.T, db Database) {
 	var invalid tracker.Invalid
 	if _, err := s.RetryDeliveries(s.Context(), s.network, tracker.DeliveryFilter{State: tracker.DeliveryGone}); !errors.As(err, &invalid) {
 		t.Errorf("to retry what is gone gives %v", err)
+	}
+}
+
+func testHurry(t *testing.T, db Database) {
+	s := routed(t, db)
+	s.report(s.sale("waits", 1000))
+	s.finish(tracker.DeliveryDue, time.Hour, s.claim(10)...)
+	s.report(s.sale("is being sent", 1000))
+	flying := s.claim(10)
+	s.pass(time.Second)
+	if n := must(s.RetryDeliveries(s.Context(), s.network, tracker.DeliveryFilter{State: tracker.DeliveryDue}))(s); n != 1 {
+		t.Errorf("%d of what is due are hurried", n)
+	}
+	hurried := s.claim(10)
+	if len(flying) != 1 || len(hurried) != 1 || hurried[0].ID == flying[0].ID || hurried[0].Step != 2 || hurried[0].Attempts != 2 {
+		t.Errorf("being sent is %+v, hurried %+v", flying, hurried)
 	}
 }
 
