@@ -69,7 +69,7 @@ func (b *books) finish(ctx context.Context) error {
 	if err := b.events.write(ctx, b.ledger, b.tx, b.now); err != nil {
 		return err
 	}
-	return b.days.write(ctx, b.tx)
+	return b.days.write(ctx, b.ledger, b.tx)
 }
 
 // bookAttempts bounds the retries of book.

@@ -5,14 +5,16 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// daySums are moves of conversion_day that have not been written yet. A transaction writes them last and in the order of
-// their keys, so that no two transactions wait for each other's rows.
+// daySums are moves of conversion_day, and of what it is summed up in, that have not been written yet. A transaction writes
+// them last, one table after the other and each in the order of its keys, so that no two transactions wait for each other's rows.
 type daySums map[dayKey]daySum
 
 type dayKey struct {
@@ -76,28 +78,110 @@ func compareBool(a, b bool) int {
 	}
 }
 
+// daySummary is a table of sums by day, with what its rows are told apart by.
+type daySummary struct {
+	table string
+	by    []string
+	of    func(dayKey) (key dayKey, summed bool) // the row that those of conversion_day of that key are summed up in, if any is
+}
+
+// daySummaries are the tables that moves go to, in the order in which they are written.
+var daySummaries = []daySummary{
+	{
+		"conversion_day", []string{"network", "day", "affiliate_id", "campaign_id", "link_id", "sub1", "currency", "status", "paid"},
+		func(k dayKey) (dayKey, bool) { return k, true },
+	},
+	{
+		"conversion_partner_day", []string{"network", "day", "affiliate_id", "campaign_id", "currency", "status", "paid"},
+		func(k dayKey) (dayKey, bool) {
+			k.link, k.sub1 = 0, ""
+			return k, true
+		},
+	},
+	{
+		"conversion_sub_day", []string{"network", "day", "sub1", "currency", "status", "paid"},
+		func(k dayKey) (dayKey, bool) {
+			k.affiliate, k.campaign, k.link = 0, 0, 0
+			return k, k.sub1 != ""
+		},
+	},
+}
+
 // write adds the moves to the sums.
-func (d daySums) write(ctx context.Context, tx *sql.Tx) error {
-	keys := make([]dayKey, 0, len(d))
-	for key, sum := range d {
-		if sum != (daySum{}) {
-			keys = append(keys, key)
+func (d daySums) write(ctx context.Context, l *Ledger, tx *sql.Tx) error {
+	for _, s := range daySummaries {
+		sums := daySums{}
+		for key, sum := range d {
+			if of, summed := s.of(key); summed {
+				sums.book(of, sum)
+			}
 		}
-	}
-	slices.SortFunc(keys, dayKey.compare)
-	for _, k := range keys {
-		sum := d[k]
-		_, err := tx.ExecContext(ctx, `INSERT INTO conversion_day
-			(network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid, conversions, amount, wage)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-			ON CONFLICT (network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid) DO UPDATE SET
-			conversions = conversion_day.conversions + excluded.conversions,
-			amount = conversion_day.amount + excluded.amount, wage = conversion_day.wage + excluded.wage`,
-			k.network, k.day, k.affiliate, k.campaign, k.link, k.sub1, k.currency, string(k.status), k.paid,
-			sum.conversions, sum.amount, sum.wage)
-		if err != nil {
+		maps.DeleteFunc(sums, func(_ dayKey, sum daySum) bool { return sum == daySum{} })
+		if len(sums) == 0 {
+			continue
+		}
+		if _, err := l.db.Insert(ctx, tx, s.rows(sums)); err != nil {
 			return fmt.Errorf("moving a day's sums: %w", err)
 		}
 	}
 	return nil
+}
+
+// rows lays the sums out by column.
+func (s daySummary) rows(sums daySums) Rows {
+	keys := slices.SortedFunc(maps.Keys(sums), dayKey.compare)
+	columns := make([]Column, 0, len(s.by)+3)
+	for _, name := range s.by {
+		columns = append(columns, dayColumn(name, keys))
+	}
+	for _, c := range []struct {
+		name string
+		of   func(daySum) int64
+	}{
+		{"conversions", func(n daySum) int64 { return n.conversions }},
+		{"amount", func(n daySum) int64 { return n.amount }},
+		{"wage", func(n daySum) int64 { return n.wage }},
+	} {
+		columns = append(columns, Column{Name: c.name, Int: each(keys, func(k dayKey) int64 { return c.of(sums[k]) })})
+	}
+	return Rows{
+		Table: s.table, Key: strings.Join(s.by, ", "), Len: len(keys), Columns: columns,
+		Conflict: strings.ReplaceAll(`UPDATE SET conversions = t.conversions + excluded.conversions,
+			amount = t.amount + excluded.amount, wage = t.wage + excluded.wage`, "t.", s.table+"."),
+	}
+}
+
+// dayColumn is the column of the keys that has that name.
+func dayColumn(name string, keys []dayKey) Column {
+	c := Column{Name: name}
+	switch name {
+	case "network":
+		c.Text = each(keys, func(k dayKey) string { return k.network })
+	case "day":
+		c.Int = each(keys, func(k dayKey) int64 { return k.day })
+	case "affiliate_id":
+		c.Int = each(keys, func(k dayKey) int64 { return k.affiliate })
+	case "campaign_id":
+		c.Int = each(keys, func(k dayKey) int64 { return k.campaign })
+	case "link_id":
+		c.Int = each(keys, func(k dayKey) int64 { return k.link })
+	case "sub1":
+		c.Text = each(keys, func(k dayKey) string { return k.sub1 })
+	case "currency":
+		c.Text = each(keys, func(k dayKey) string { return k.currency })
+	case "status":
+		c.Text = each(keys, func(k dayKey) string { return string(k.status) })
+	case "paid":
+		c.Truth = each(keys, func(k dayKey) bool { return k.paid })
+	}
+	return c
+}
+
+// each returns what of makes of each of all.
+func each[T, V any](all []T, of func(T) V) []V {
+	values := make([]V, len(all))
+	for i, one := range all {
+		values[i] = of(one)
+	}
+	return values
 }

@@ -63,6 +63,10 @@ func (e *eraser) moveSums(ctx context.Context) error {
 		_, err := e.tx.ExecContext(ctx, `DELETE FROM conversion_day WHERE network = $1 AND day = $2 AND affiliate_id = $3
 			AND campaign_id = $4 AND link_id = $5 AND sub1 = $6 AND conversions = 0`,
 			e.network, s.day, s.affiliate, s.campaign, s.link, s.sub1)
+		if err == nil {
+			_, err = e.tx.ExecContext(ctx, `DELETE FROM conversion_sub_day WHERE network = $1 AND day = $2 AND sub1 = $3
+				AND conversions = 0`, e.network, s.day, s.sub1)
+		}
 		if err != nil {
 			return fmt.Errorf("taking empty sums away: %w", err)
 		}

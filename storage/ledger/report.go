@@ -64,6 +64,16 @@ type moneySums struct {
 	amount, wage, wagePaid                  int64
 }
 
+func (m moneySums) minus(o moneySums) moneySums {
+	return moneySums{
+		currency: m.currency, pending: m.pending - o.pending, approved: m.approved - o.approved, rejected: m.rejected - o.rejected,
+		duplicated: m.duplicated - o.duplicated, amount: m.amount - o.amount, wage: m.wage - o.wage, wagePaid: m.wagePaid - o.wagePaid,
+	}
+}
+
+// isNothing reports whether there is no money and no conversion in the sums.
+func (m moneySums) isNothing() bool { return m == moneySums{currency: m.currency} }
+
 func (r *tally) check() error {
 	var wrong tracker.Invalid
 	q := r.query
@@ -95,21 +105,29 @@ func (r *tally) check() error {
 	return wrong.Err()
 }
 
-// read reads everything. The rest of the clicks of a key is what no sub-id has: those of a sub-id are taken out of the whole.
+// read reads everything, from the tables that have the fewest rows of it. Where those of a sub-id are apart from the whole, they
+// are taken out of it: the rest is what no sub-id has.
 func (r *tally) read(ctx context.Context, tx *sql.Tx) error {
-	if err := r.readClicks(ctx, tx, clickSource); err != nil {
-		return err
+	clicks, money := []reportSource{clickSource}, []reportSource{partnerSource}
+	switch {
+	case r.by[tracker.BySub1] && r.tellsLinksApart():
+		clicks, money = append(clicks, clickSubSource), []reportSource{moneySource}
+	case r.by[tracker.BySub1]:
+		clicks, money = append(clicks, subSource), append(money, moneySubSource)
+	case r.by[tracker.ByLink]:
+		money = []reportSource{moneySource}
 	}
-	if r.by[tracker.BySub1] {
-		from := subSource
-		if r.tellsLinksApart() {
-			from = clickSubSource
-		}
+	for _, from := range clicks {
 		if err := r.readClicks(ctx, tx, from); err != nil {
 			return err
 		}
 	}
-	return r.readMoney(ctx, tx)
+	for _, from := range money {
+		if err := r.readMoney(ctx, tx, from); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tellsLinksApart reports whether it matters of which link a click is.
@@ -133,17 +151,38 @@ func (r *tally) readClicks(ctx context.Context, tx *sql.Tx, from reportSource) e
 	})
 }
 
-func (r *tally) readMoney(ctx context.Context, tx *sql.Tx) error {
+func (r *tally) readMoney(ctx context.Context, tx *sql.Tx, from reportSource) error {
 	rows := 0
 	var m moneySums
 	into := []any{&m.currency, &m.pending, &m.approved, &m.rejected, &m.duplicated, &m.amount, &m.wage, &m.wagePaid}
-	return r.each(ctx, tx, moneySource, into, func(key reportKey) error {
-		if m != (moneySums{currency: m.currency}) {
-			rows++
-			r.money[key] = append(r.money[key], m)
+	return r.each(ctx, tx, from, into, func(key reportKey) error {
+		if m.isNothing() {
+			return nil
+		}
+		rows++
+		r.money[key] = append(r.money[key], m)
+		if key.sub1 != "" && !from.partners {
+			whole := key
+			whole.sub1 = ""
+			r.takeMoney(whole, m)
 		}
 		return bounded(rows)
 	})
+}
+
+// takeMoney takes the sums out of those of the key in the same currency.
+func (r *tally) takeMoney(key reportKey, m moneySums) {
+	sums := r.money[key]
+	i := slices.IndexFunc(sums, func(o moneySums) bool { return o.currency == m.currency })
+	if i < 0 {
+		sums, i = append(sums, moneySums{currency: m.currency}), len(sums)
+	}
+	if sums[i] = sums[i].minus(m); sums[i].isNothing() {
+		sums = slices.Delete(sums, i, i+1)
+	}
+	if r.money[key] = sums; len(sums) == 0 {
+		delete(r.money, key)
+	}
 }
 
 // each calls yield with each key of the source, when into has what its sums are.

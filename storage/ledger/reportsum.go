@@ -18,22 +18,23 @@ type reportSource struct {
 
 var clickColumns = []string{`d.clicks`, `d.uniques`, `d.bots`, `d.others`}
 
+var moneyColumns = []string{
+	`CASE WHEN d.status = 'pending' THEN d.conversions ELSE 0 END`,
+	`CASE WHEN d.status = 'approved' THEN d.conversions ELSE 0 END`,
+	`CASE WHEN d.status = 'rejected' THEN d.conversions ELSE 0 END`,
+	`CASE WHEN d.status = 'duplicated' THEN d.conversions ELSE 0 END`,
+	`CASE WHEN d.status IN ('pending', 'approved') THEN d.amount ELSE 0 END`,
+	`CASE WHEN d.status IN ('pending', 'approved') THEN d.wage ELSE 0 END`,
+	`CASE WHEN d.status IN ('pending', 'approved') AND d.paid THEN d.wage ELSE 0 END`,
+}
+
 var (
 	clickSource    = reportSource{table: `click_day`, sums: clickColumns}
 	clickSubSource = reportSource{table: `click_sub_day`, sub1: true, sums: clickColumns}
 	subSource      = reportSource{table: `sub_day`, sub1: true, sums: clickColumns} // of all links together
-	moneySource    = reportSource{
-		table: `conversion_day`, partners: true, sub1: true, currency: true,
-		sums: []string{
-			`CASE WHEN d.status = 'pending' THEN d.conversions ELSE 0 END`,
-			`CASE WHEN d.status = 'approved' THEN d.conversions ELSE 0 END`,
-			`CASE WHEN d.status = 'rejected' THEN d.conversions ELSE 0 END`,
-			`CASE WHEN d.status = 'duplicated' THEN d.conversions ELSE 0 END`,
-			`CASE WHEN d.status IN ('pending', 'approved') THEN d.amount ELSE 0 END`,
-			`CASE WHEN d.status IN ('pending', 'approved') THEN d.wage ELSE 0 END`,
-			`CASE WHEN d.status IN ('pending', 'approved') AND d.paid THEN d.wage ELSE 0 END`,
-		},
-	}
+	moneySource    = reportSource{table: `conversion_day`, partners: true, sub1: true, currency: true, sums: moneyColumns}
+	partnerSource  = reportSource{table: `conversion_partner_day`, partners: true, currency: true, sums: moneyColumns}
+	moneySubSource = reportSource{table: `conversion_sub_day`, sub1: true, currency: true, sums: moneyColumns} // of all partners together
 )
 
 // statement returns the query of the source's sums by the report's dimensions, with the names that they have, and what it

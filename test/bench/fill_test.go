@@ -69,6 +69,14 @@ var fill = []string{
 	sum(d.amount), sum(d.wage) FROM made d, model m WHERE d.at / @day < @now / @day AND d.at / @day >= @now / @day - @reportDays
 	GROUP BY m.network, d.at / @day, d.affiliate_id, m.campaign_id, d.link_id, d.sub1, m.currency, d.status, d.paid`,
 
+	`INSERT INTO conversion_partner_day (network, day, affiliate_id, campaign_id, currency, status, paid, conversions, amount, wage)
+	SELECT network, day, affiliate_id, campaign_id, currency, status, paid, sum(conversions), sum(amount), sum(wage) FROM conversion_day
+	WHERE day < @now / @day GROUP BY network, day, affiliate_id, campaign_id, currency, status, paid`,
+
+	`INSERT INTO conversion_sub_day (network, day, sub1, currency, status, paid, conversions, amount, wage)
+	SELECT network, day, sub1, currency, status, paid, sum(conversions), sum(amount), sum(wage) FROM conversion_day
+	WHERE day < @now / @day AND sub1 <> '' GROUP BY network, day, sub1, currency, status, paid`,
+
 	// What 167 sessions of each link a day come to, each with one of the link's five sub-ids: 10,050,000 in all.
 	`INSERT INTO click_sub_day (network, day, link_id, sub1, clicks, uniques, bots, others) ` + numbers(reportDays*links*5) + `
 	SELECT m.network, @now / @day - @reportDays + (i - 1) / (5 * @links), 1 + (i - 1) / 5 % @links,

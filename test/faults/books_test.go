@@ -57,7 +57,17 @@ func balanced(t *testing.T, conn *pgx.Conn) {
 		count(*)::bigint AS conversions, sum(amount)::bigint AS amount, sum(wage)::bigint AS wage FROM conversion GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9`
 	const kept = `SELECT network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid, conversions, amount, wage
 		FROM conversion_day WHERE conversions <> 0 OR amount <> 0 OR wage <> 0`
+	const partners = `SELECT network, day, affiliate_id, campaign_id, currency, status, paid, `
+	const subs = `SELECT network, day, sub1, currency, status, paid, `
+	const columns, summed = `conversions, amount, wage`, `sum(conversions)::bigint, sum(amount)::bigint, sum(wage)::bigint`
+	const counted = ` WHERE conversions <> 0 OR amount <> 0 OR wage <> 0`
 	for what, question := range map[string]string{
+		"sums of a partner that are not those of their links": `SELECT count(*) FROM ((` + partners + columns + ` FROM conversion_partner_day` + counted +
+			`) EXCEPT (` + partners + summed + ` FROM (` + kept + `) k GROUP BY 1, 2, 3, 4, 5, 6, 7)) AS wrong`,
+		"sums of links that their partner does not have": `SELECT count(*) FROM ((` + partners + summed + ` FROM (` + kept +
+			`) k GROUP BY 1, 2, 3, 4, 5, 6, 7) EXCEPT (` + partners + columns + ` FROM conversion_partner_day)) AS wrong`,
+		"sums of a sub-id that are not those of its links": `SELECT count(*) FROM ((` + subs + columns + ` FROM conversion_sub_day` + counted +
+			`) EXCEPT (` + subs + summed + ` FROM (` + kept + `) k GROUP BY 1, 2, 3, 4, 5, 6)) AS wrong`,
 		"sums of a day that the rows do not bear out": `SELECT count(*) FROM ((` + kept + `) EXCEPT (` + sums + `)) AS wrong`,
 		"rows that the sums of their day do not have": `SELECT count(*) FROM ((` + sums + `) EXCEPT (` + kept + `)) AS wrong`,
 		"conversions that are not the sum of their history": `SELECT count(*) FROM conversion c, LATERAL (SELECT sum(amount) AS amount,

@@ -98,7 +98,8 @@ func (m *modelRun) step(s *shop) {
 
 // report reports a sale with one of a few amounts, mostly of identities that are known.
 func (m *modelRun) report(s *shop, externalID string) {
-	n := s.sale(externalID, []int64{0, 5, 999, 1000, 77777}[m.rand.IntN(5)])
+	sub1 := []string{"", "mail", "news"}[m.rand.IntN(3)]
+	n := s.saleFrom("ann", sub1, externalID, []int64{0, 5, 999, 1000, 77777}[m.rand.IntN(5)])
 	n.Duplicates = []tracker.DuplicatePolicy{
 		"", tracker.DuplicateReject, tracker.DuplicateUpdate, tracker.DuplicateNew, tracker.DuplicateMark, tracker.DuplicateIgnore,
 	}[m.rand.IntN(6)]

@@ -21,6 +21,7 @@ var reportTests = []test{
 	{"unique clicks", testUniques},
 	{"unique clicks of two hubs at once", testUniquesTogether},
 	{"clicks and money in one line", testReportLines},
+	{"money by sub-id", testReportSubs},
 	{"filters and another network's", testReportFilters},
 	{"what is no report", testReportInvalid},
 	{"too many rows", testReportBound},
@@ -258,6 +259,50 @@ func testReportLines(t *testing.T, db Database) {
 		t.Errorf("of all together there is %+v", all)
 	}
 	s.wantBalanced()
+}
+
+// testReportSubs has two partners earn by clicks with sub-ids and without, in two currencies.
+func testReportSubs(t *testing.T, db Database) {
+	s := newShop(t, db)
+	for i, c := range []struct {
+		code, sub1, currency string
+		amount               int64
+	}{
+		{"ann", "mail", "EUR", 1000}, {"ann", "mail", "USD", 2000}, {"bob", "mail", "EUR", 4000}, {"ann", "", "EUR", 8000},
+		{"bob", "news", "USD", 16000}, {"ann", "news", "EUR", 32000},
+	} {
+		n := s.saleFrom(c.code, c.sub1, fmt.Sprint(i), c.amount)
+		n.Currency = c.currency
+		booked := s.report(n)
+		if c.code == "ann" && c.sub1 == "news" {
+			s.set(booked.ID, tracker.StatusRejected)
+		} else {
+			s.pay(booked.ID)
+		}
+	}
+	got := map[string]int64{}
+	for _, row := range s.reportBy(tracker.BySub1) {
+		got[row.Sub1+" "+row.Currency] = row.Amount
+	}
+	if want := map[string]int64{" EUR": 8000, "mail EUR": 5000, "mail USD": 2000, "news EUR": 0, "news USD": 16000}; !maps.Equal(got, want) {
+		t.Errorf("the money by sub-id is %v, want %v", got, want)
+	}
+	s.wantBalanced()
+}
+
+// saleFrom is a sale that a click with that sub-id, or with none, brought.
+func (s *shop) saleFrom(code, sub1, externalID string, amount int64) tracker.NewConversion {
+	s.Helper()
+	click := s.click(code)
+	r := Record(1, code)
+	r.Session.ID, r.Session.Network, r.Session.Time, r.Session.SubIDs = click.Session, s.network, click.Time, map[string]string{}
+	if sub1 != "" {
+		r.Session.SubIDs["sub1"] = sub1
+	}
+	apply(s.T, s.Ledger, newOrigin(), []ledger.Record{r})
+	n := s.sale(externalID, amount)
+	n.Evidence = tracker.Evidence{Session: click.Session}
+	return n
 }
 
 // reportBy asks for the days around the epoch.

@@ -186,11 +186,17 @@ func (s *shop) wantMoney(c tracker.Conversion, status tracker.ConversionStatus, 
 	}
 }
 
+// balancedBy are reports whose money is read from different sums.
+var balancedBy = [][]tracker.ReportBy{
+	nil, {tracker.ByDay, tracker.BySub1}, {tracker.ByDay, tracker.ByAffiliate, tracker.ByCampaign},
+	{tracker.ByAffiliate, tracker.BySub1}, {tracker.ByDay, tracker.ByLink, tracker.BySub1},
+}
+
 // wantBalanced checks that each conversion is what its history and its parts add up to, and the reports what the conversions
 // do.
 func (s *shop) wantBalanced() {
 	s.Helper()
-	want := map[tracker.ReportRow]tracker.ReportRow{}
+	var booked []tracker.Conversion
 	for _, listed := range s.list(tracker.ConversionFilter{}, 0) {
 		c := s.stored(listed.ID)
 		s.wantSums(c)
@@ -198,32 +204,59 @@ func (s *shop) wantBalanced() {
 		if !reflect.DeepEqual(listed, c) {
 			s.Errorf("in the list it is %+v, alone %+v", listed, c)
 		}
-		countReported(want, c)
+		booked = append(booked, c)
 	}
-	got := map[tracker.ReportRow]tracker.ReportRow{}
-	rows, err := s.Report(s.Context(), s.network, tracker.ReportQuery{
-		From: epoch.AddDate(0, 0, -10), To: epoch.AddDate(0, 0, 380), By: []tracker.ReportBy{tracker.ByDay, tracker.ByLink, tracker.BySub1},
-	})
+	for _, by := range balancedBy {
+		want := map[tracker.ReportRow]tracker.ReportRow{}
+		for _, c := range booked {
+			countReported(want, c, by)
+		}
+		if got := s.reportedMoney(by); !reflect.DeepEqual(got, want) {
+			s.Errorf("by %v the report says\n%+v, the conversions\n%+v", by, got, want)
+		}
+	}
+}
+
+// reportedMoney is the money of a report, by its dimensions.
+func (s *shop) reportedMoney(by []tracker.ReportBy) map[tracker.ReportRow]tracker.ReportRow {
+	s.Helper()
+	rows, err := s.Report(s.Context(), s.network, tracker.ReportQuery{From: epoch.AddDate(0, 0, -10), To: epoch.AddDate(0, 0, 380), By: by})
 	if err != nil {
 		s.Fatal(err)
 	}
+	money := map[tracker.ReportRow]tracker.ReportRow{}
 	for _, r := range rows {
 		if r.Currency == "" { // clicks alone
 			continue
 		}
-		key := tracker.ReportRow{Day: r.Day, LinkID: r.LinkID, Sub1: r.Sub1, Currency: r.Currency}
-		r.Code, r.Clicks, r.UniqueClicks, r.Bots, r.OtherClicks = "", 0, 0, 0, 0
+		key := tracker.ReportRow{
+			Day: r.Day, AffiliateID: r.AffiliateID, CampaignID: r.CampaignID, LinkID: r.LinkID, Sub1: r.Sub1, Currency: r.Currency,
+		}
+		r.Affiliate, r.Campaign, r.Code, r.Clicks, r.UniqueClicks, r.Bots, r.OtherClicks = "", "", "", 0, 0, 0, 0
 		if r != key {
-			got[key] = r
+			money[key] = r
 		}
 	}
-	if !reflect.DeepEqual(got, want) {
-		s.Errorf("the report says\n%+v, the conversions\n%+v", got, want)
-	}
+	return money
 }
 
-func countReported(rows map[tracker.ReportRow]tracker.ReportRow, c tracker.Conversion) {
-	key := tracker.ReportRow{Day: c.OccurredAt.Format(time.DateOnly), LinkID: c.LinkID, Sub1: c.Sub1, Currency: c.Currency}
+// countReported adds the conversion to the rows of a report by those dimensions.
+func countReported(rows map[tracker.ReportRow]tracker.ReportRow, c tracker.Conversion, by []tracker.ReportBy) {
+	key := tracker.ReportRow{Currency: c.Currency}
+	for _, dimension := range by {
+		switch dimension {
+		case tracker.ByDay:
+			key.Day = c.OccurredAt.Format(time.DateOnly)
+		case tracker.ByAffiliate:
+			key.AffiliateID = c.AffiliateID
+		case tracker.ByCampaign:
+			key.CampaignID = c.CampaignID
+		case tracker.ByLink:
+			key.LinkID = c.LinkID
+		case tracker.BySub1:
+			key.Sub1 = c.Sub1
+		}
+	}
 	r, known := rows[key]
 	if !known {
 		r = key
