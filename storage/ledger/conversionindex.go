@@ -52,40 +52,95 @@ type conversionPlan struct {
 	index string // … by this index
 }
 
-// A search begins with the condition that the fewest rows pass, if they are at most fewRows: so many are read in a few
-// milliseconds. Where more pass each condition, a page of those that pass all is nearly always among the next windowRows that
-// the list has. Where it is not, on a deep page or if hardly anything passes all, the condition that the fewest rows pass is
+// A page of those that pass all conditions is most often among the next nearRows that the list has, and looking there costs
+// less than finding out. Where it is not, the search goes on with the condition that the fewest rows pass, if they are at most
+// fewRows: so many are read in a few milliseconds. Where more pass each condition, the page is nearly always among the next
+// windowRows. Where it is not, on a deep page or if hardly anything passes all, the condition that the fewest rows pass is
 // the way again, up to manyRows. Engines cannot know which it is: SQLite has no statistics, and PostgreSQL's say nothing of
 // several columns together.
 const (
+	nearRows   = 500
 	fewRows    = 2_000
 	windowRows = 5_000
 	manyRows   = 200_000
 )
 
-// findConversions returns the rows of a search.
-func (l *Ledger) findConversions(ctx context.Context, s conversionSearch) ([]*bookedConversion, error) {
-	plan, sure, err := l.plan(ctx, s)
-	if err != nil || sure {
-		return l.readConversions(ctx, s, plan, err)
-	}
-	window := s
-	if window.from, err = l.windowEnd(ctx, s, plan); err != nil {
-		return nil, err
-	}
-	rows, err := l.readConversions(ctx, window, plan, nil)
-	if err != nil || len(rows) == s.limit || window.from == s.from {
-		return rows, err
-	}
-	plan, err = l.lastPlan(ctx, s, plan)
-	return l.readConversions(ctx, s, plan, err)
+// conversionHunt is a search under way: the rows that it has found, newest first, and what is left of it.
+type conversionHunt struct {
+	left  conversionSearch
+	found []*bookedConversion
+	done  bool
 }
 
-// readConversions follows the plan, unless there is an error already.
-func (l *Ledger) readConversions(ctx context.Context, s conversionSearch, plan conversionPlan, err error) ([]*bookedConversion, error) {
+// findConversions returns the rows of a search.
+func (l *Ledger) findConversions(ctx context.Context, s conversionSearch) ([]*bookedConversion, error) {
+	h := conversionHunt{left: s}
+	plan, sure := l.plan(s)
+	if sure {
+		return h.found, h.read(ctx, l, plan)
+	}
+	if err := h.readNewest(ctx, l, plan, nearRows); err != nil || h.done {
+		return h.found, err
+	}
+	likely := len(h.found)*windowRows/nearRows >= h.left.limit // as many again are among those that come next
+	if likely {
+		if err := h.readNewest(ctx, l, plan, windowRows); err != nil || h.done {
+			return h.found, err
+		}
+	}
+	few, found, err := l.fewest(ctx, h.left, fewRows)
 	if err != nil {
 		return nil, err
 	}
+	if !found && !likely {
+		if err := h.readNewest(ctx, l, plan, windowRows); err != nil || h.done {
+			return h.found, err
+		}
+	}
+	if !found {
+		if few, err = l.lastPlan(ctx, h.left, plan); err != nil {
+			return nil, err
+		}
+	}
+	if l.readsRowByRow(h.left, few) {
+		if err := h.readNewest(ctx, l, few, nearRows); err != nil || h.done {
+			return h.found, err
+		}
+	}
+	return h.found, h.read(ctx, l, few)
+}
+
+// readsRowByRow reports whether the plan reads a row for each entry of an index that it finds, in no order of the table's:
+// then it is worth while to sort the entries first, which costs little, and to read only the newest. PostgreSQL reads such
+// rows in the order in which they lie.
+func (l *Ledger) readsRowByRow(s conversionSearch, plan conversionPlan) bool {
+	return l.db.Hint != nil && plan.first >= 0 && s.asked[plan.first].kind == sorted && len(s.asked) > 1
+}
+
+// readNewest looks among the next n rows that the plan leads to.
+func (h *conversionHunt) readNewest(ctx context.Context, l *Ledger, plan conversionPlan, n int) error {
+	all := h.left.from
+	end, err := l.windowEnd(ctx, h.left, plan, n)
+	if err != nil {
+		return err
+	}
+	h.left.from = end
+	err = h.read(ctx, l, plan)
+	h.done = h.left.limit == 0 || end == all
+	h.left.from, h.left.to = all, end
+	return err
+}
+
+// read takes what the plan leads to.
+func (h *conversionHunt) read(ctx context.Context, l *Ledger, plan conversionPlan) error {
+	rows, err := l.readConversions(ctx, h.left, plan)
+	h.found = append(h.found, rows...)
+	h.left.limit -= len(rows)
+	return err
+}
+
+// readConversions follows the plan.
+func (l *Ledger) readConversions(ctx context.Context, s conversionSearch, plan conversionPlan) ([]*bookedConversion, error) {
 	const order = ` ORDER BY c.created_at DESC, c.id DESC`
 	found := l.selectList(s, plan)
 	return read(ctx, l, "conversions", scanConversion, `SELECT `+conversionColumns+`
@@ -105,6 +160,7 @@ func (l *Ledger) selectList(search conversionSearch, plan conversionPlan) *selec
 		}
 		s.text = `FROM (SELECT ` + columns + ` FROM conversion c` + l.hint(search.asked[plan.first].index) + ` WHERE c.network = $1`
 		search.asked[plan.first].and(s, false)
+		search.bounds(s, true)                      // which the index holds, so that what is out of them is not read
 		s.text += ` LIMIT 1000000000) c WHERE true` // a limit, so that the conditions are not judged together
 	}
 	for i, c := range search.asked {
@@ -112,14 +168,20 @@ func (l *Ledger) selectList(search conversionSearch, plan conversionPlan) *selec
 			c.and(s, c.kind == sorted && (len(search.asked) > 1 || l.db.Hint != nil))
 		}
 	}
-	search.bounds(s)
+	if plan.first < 0 {
+		search.bounds(s, false)
+	}
 	return s
 }
 
-// bounds adds between which places the rows are created.
-func (search *conversionSearch) bounds(s *selection) {
-	s.text += ` AND (c.created_at, c.id) >= (` + s.bind(search.from.created) + `, ` + s.bind(search.from.id) + `)` +
-		` AND (c.created_at, c.id) < (` + s.bind(search.to.created) + `, ` + s.bind(search.to.id) + `)`
+// bounds adds between which places the rows are created. What is reckoned with leads to no index.
+func (search *conversionSearch) bounds(s *selection, reckoned bool) {
+	place := `(c.created_at, c.id)`
+	if reckoned {
+		place = `(c.created_at + 0, c.id)`
+	}
+	s.text += ` AND ` + place + ` >= (` + s.bind(search.from.created) + `, ` + s.bind(search.from.id) + `)` +
+		` AND ` + place + ` < (` + s.bind(search.to.created) + `, ` + s.bind(search.to.id) + `)`
 }
 
 func (l *Ledger) hint(index string) string {
@@ -130,25 +192,18 @@ func (l *Ledger) hint(index string) string {
 }
 
 // plan returns how a search begins, and whether there is nothing better to go on with if that takes long.
-func (l *Ledger) plan(ctx context.Context, s conversionSearch) (plan conversionPlan, sure bool, err error) {
+func (l *Ledger) plan(s conversionSearch) (plan conversionPlan, sure bool) {
 	plan = conversionPlan{-1, "conversion_created"}
 	indexed := indexedConditions(s.asked)
 	for _, i := range indexed {
 		switch c := s.asked[i]; {
 		case c.kind == exact:
-			return conversionPlan{first: i}, true, nil
+			return conversionPlan{first: i}, true
 		case c.kind == ordered && plan.index == "conversion_created":
 			plan.index = c.index
 		}
 	}
-	if len(indexed) == 0 || len(s.asked) == 1 && (l.db.Hint == nil || s.asked[0].kind == ordered) {
-		return plan, true, nil
-	}
-	fewest, found, err := l.fewest(ctx, s, indexed, fewRows)
-	if found {
-		return conversionPlan{first: fewest}, true, nil
-	}
-	return plan, false, err
+	return plan, len(indexed) == 0 || len(s.asked) == 1 && (l.db.Hint == nil || s.asked[0].kind == ordered)
 }
 
 // lastPlan returns how a search goes on that has found too little in its window. What a single condition asks is all in its index.
@@ -156,14 +211,22 @@ func (l *Ledger) lastPlan(ctx context.Context, s conversionSearch, plan conversi
 	if len(s.asked) == 1 {
 		return conversionPlan{first: 0}, nil
 	}
-	fewest, found, err := l.fewest(ctx, s, indexedConditions(s.asked), manyRows)
+	var fewest conversionPlan
+	var found bool
+	for limit := fewRows; !found && limit < manyRows; { // by steps, since counting costs the more the more there are
+		var err error
+		limit *= 10
+		if fewest, found, err = l.fewest(ctx, s, limit); err != nil {
+			return plan, err
+		}
+	}
 	switch {
 	case !found:
-		return plan, err
-	case s.asked[fewest].kind == ordered:
-		return conversionPlan{-1, s.asked[fewest].index}, nil // which ends when it has a page
+		return plan, nil
+	case fewest.first >= 0 && s.asked[fewest.first].kind == ordered:
+		return conversionPlan{-1, s.asked[fewest.first].index}, nil // which ends when it has a page
 	}
-	return conversionPlan{first: fewest}, nil
+	return fewest, nil
 }
 
 // indexedConditions are those that an index leads to.
@@ -176,29 +239,33 @@ func indexedConditions(asked []condition) (indexed []int) {
 	return indexed
 }
 
-// windowEnd is the place up to which the next windowRows of the plan's index are created, or the search's own end.
-func (l *Ledger) windowEnd(ctx context.Context, search conversionSearch, plan conversionPlan) (conversionPlace, error) {
+// windowEnd is the place up to which the next n rows that the plan's index leads to are created, or the search's own end.
+func (l *Ledger) windowEnd(ctx context.Context, search conversionSearch, plan conversionPlan, n int) (conversionPlace, error) {
+	if plan.first >= 0 {
+		plan.index = search.asked[plan.first].index
+	}
 	s := &selection{text: `SELECT c.created_at, c.id FROM conversion c` + l.hint(plan.index) + ` WHERE c.network = $1`, args: []any{search.network}}
-	for _, c := range search.asked {
-		if c.index == plan.index {
+	for i, c := range search.asked {
+		if i == plan.first || plan.first < 0 && c.index == plan.index {
 			c.and(s, false)
 		}
 	}
-	search.bounds(s)
+	search.bounds(s, false)
 	scan := func(rows *sql.Rows) (p conversionPlace, err error) { return p, rows.Scan(&p.created, &p.id) }
-	ends, err := read(ctx, l, "conversions", scan, s.text+` ORDER BY c.created_at DESC, c.id DESC LIMIT 1 OFFSET `+s.bind(windowRows), s.args...)
+	ends, err := read(ctx, l, "conversions", scan, s.text+` ORDER BY c.created_at DESC, c.id DESC LIMIT 1 OFFSET `+s.bind(n), s.args...)
 	if err != nil || len(ends) == 0 {
 		return search.from, err
 	}
 	return ends[0], nil
 }
 
-// fewest returns which of those conditions the fewest rows pass, if they are fewer than limit.
-func (l *Ledger) fewest(ctx context.Context, s conversionSearch, which []int, limit int) (fewest int, found bool, err error) {
+// fewest returns the plan by the condition that the fewest rows pass, if they are fewer than limit.
+func (l *Ledger) fewest(ctx context.Context, s conversionSearch, limit int) (fewest conversionPlan, found bool, err error) {
+	which := indexedConditions(s.asked)
 	counts, err := l.countRows(ctx, s, which, limit)
 	for i, n := range counts {
 		if n < limit {
-			fewest, limit, found = which[i], n, true
+			fewest, limit, found = conversionPlan{first: which[i]}, n, true
 		}
 	}
 	return fewest, found, err
