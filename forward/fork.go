@@ -30,12 +30,15 @@ func (s *Shipper) forked(name string, p *position) (bool, error) {
 			return false, err
 		}
 	}
-	s.log.Error("this process is a copy of one that goes on elsewhere, and both write the same origin; what this one has of it moves to another",
-		"origin", name, "durable", state.Durable, "in_redis", p.stream.Last, "cursor", p.cursor)
+	if !p.forked {
+		p.forked = true
+		forks.Inc()
+		s.log.Error("this process is a copy of one that goes on elsewhere, and both write the same origin; what this one has of it moves to another",
+			"origin", name, "durable", state.Durable, "in_redis", p.stream.Last, "cursor", p.cursor)
+	}
 	if err := s.journal.Disown(name); err != nil {
 		return false, err
 	}
-	forks.Inc()
 	s.wake()
 	return true, nil
 }

@@ -54,6 +54,7 @@ type position struct {
 	cursor    int64 // the ledger's, or unknown
 	live      bool
 	end       record // the stream's last as it was told when it was found to be this disk's
+	forked    bool   // that another copy of this process writes the stream was said
 	moved     uint64 // of an origin that another copy writes too: up to here its records have a new place
 	tombstone uint64 // the number under which the range that this disk no longer has was reported lost (L3)
 	announced time.Time

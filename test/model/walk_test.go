@@ -3,13 +3,16 @@
 package model_test
 
 import (
+	"log/slog"
 	"os"
+	"strings"
 	"testing"
 	"testing/cryptotest"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/test/servers"
 )
 
@@ -132,9 +135,16 @@ func TestACopyThatIsAsLong(t *testing.T) {
 		m.must(h.pass())
 		m.must(h.step())
 		m.swap()
-		m.ship()
+		var log strings.Builder
+		m.edge.shipper = forward.NewShipper(m.edge.journal, m.edge.relay, slog.New(slog.NewTextHandler(&log, nil)))
+		for range 3 {
+			m.ship()
+		}
 		if m.edge.live == m.twin.shared {
 			m.t.Fatal("the other copy goes on with the origin")
+		}
+		if strings.Count(log.String(), "level=ERROR") != 1 || !strings.Contains(log.String(), "this process is a copy") {
+			m.t.Fatalf("it should be said once, as an error; the log is %q", log.String())
 		}
 		m.swap()
 		m.ship()
