@@ -154,9 +154,9 @@ func auditTable(w io.Writer, body io.Reader, audit *engine.Audit) error {
 	if err := decode(body, audit); err != nil {
 		return err
 	}
-	t := newTable(w, "ORIGIN", "WHERE", "ISSUED", "APPLIED", "QUARANTINED", "LOST", "JOURNALLED", "BALANCED")
+	t := newTable(w, "ORIGIN", "WHERE", "ISSUED", "APPLIED", "QUARANTINED", "LOST", "JOURNALLED", "REPEATED", "BALANCED")
 	for _, o := range audit.Origins {
-		if err := t.row(o.Origin, o.Where, o.Issued, o.Applied, o.Quarantined, o.Lost, o.Journalled, yes(o.Balanced)); err != nil {
+		if err := t.row(o.Origin, o.Where, o.Issued, o.Applied, o.Quarantined, o.Lost, o.Journalled, o.Repeated, yes(o.Balanced)); err != nil {
 			return err
 		}
 	}

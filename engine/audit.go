@@ -27,6 +27,7 @@ type AuditOrigin struct {
 	Quarantined uint64 `json:"quarantined"` // refused by the ledger and kept there as they came
 	Lost        uint64 `json:"lost"`        // cannot be read any more
 	Journalled  uint64 `json:"journalled"`  // on their way: above the ledger's cursor
+	Repeated    uint64 `json:"repeated"`    // of the applied: sessions that the ledger had already, from another copy of the process
 	Balanced    bool   `json:"balanced"`
 }
 
@@ -110,7 +111,7 @@ func elsewhere(name string, row ledger.Origin, stream relay.Answer) AuditOrigin 
 }
 
 func (o AuditOrigin) sum(row ledger.Origin) AuditOrigin {
-	o.Applied, o.Quarantined, o.Lost = row.Applied, row.Quarantined, row.Lost
+	o.Applied, o.Quarantined, o.Lost, o.Repeated = row.Applied, row.Quarantined, row.Lost, row.Repeated
 	o.Balanced = o.Lost == 0 && o.Issued == o.Applied+o.Quarantined+o.Lost+o.Journalled
 	return o
 }

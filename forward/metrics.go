@@ -11,6 +11,10 @@ var (
 		Name: "caddy_affiliate_ship_forks_total",
 		Help: "Times that this process found itself to be a copy of one that goes on elsewhere.",
 	})
+	moved = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_affiliate_ship_moved_records_total",
+		Help: "Records that were written again under another origin, since another copy of this process writes theirs.",
+	})
 	applyUp = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "caddy_affiliate_apply_up",
 		Help: "Whether records reach the ledger (1) or wait (0).",
@@ -61,7 +65,7 @@ var (
 // Collectors returns the metrics of shipping, applying and delivering.
 func Collectors() []prometheus.Collector {
 	return append(deliverCollectors(),
-		relayUp, forks, applyUp, applyBatches, applySeconds, applyLag, applied, repeated,
+		relayUp, forks, moved, applyUp, applyBatches, applySeconds, applyLag, applied, repeated,
 		appliedConversions, replayedConversions, quarantined, lost, holes,
 	)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 const (
@@ -52,8 +53,9 @@ type position struct {
 	polled    bool  // stream was told by the relay
 	cursor    int64 // the ledger's, or unknown
 	live      bool
-	forked    bool // another copy of this process writes the stream; copied says how far its records have a new origin
-	copied    uint64
+	end       record // the stream's last as it was told when it was found to be this disk's
+	forked    bool   // that another copy of this process writes the stream was said
+	moved     uint64 // of an origin that another copy writes too: up to here its records have a new place
 	tombstone uint64 // the number under which the range that this disk no longer has was reported lost (L3)
 	announced time.Time
 	due       time.Time // the next poll
@@ -241,6 +243,9 @@ func (s *Shipper) ship(ctx context.Context, name string) error {
 		return local(err)
 	}
 	p := s.position(name, state.Base)
+	if state.Disowned {
+		return local(s.move(name, p, state))
+	}
 	if state.Durable == 0 && p.live {
 		return nil // nothing to say yet, and an idle edge leaves no keys behind
 	}
@@ -296,6 +301,13 @@ func (s *Shipper) call(ctx context.Context, name string, p *position, call relay
 	if answer.Cursor >= 0 {
 		p.cursor = answer.Cursor // down as well as up
 	}
+	if answer.OK && len(call.Entries) > 0 {
+		last := call.Entries[len(call.Entries)-1]
+		p.end = record{last.Seq, tracker.RecordID(last.Payload)}
+	}
+	if forked, err := s.forked(name, p); err != nil || forked {
+		return local(err) // before anything is forgotten
+	}
 	if answer.OK && call.Reset {
 		p.tombstone = 0
 		if first := call.Entries[0].Seq; first > uint64(known)+1 {
@@ -315,15 +327,12 @@ func (s *Shipper) next(name string, p *position) (relay.Call, bool, error) {
 		return relay.Call{}, false, nil // a hub's pass will tell (R5)
 	}
 	state, err := s.journal.State(name)
-	if err != nil {
+	if err != nil || state.Disowned {
 		return relay.Call{}, false, local(err)
 	}
 	call := relay.Call{Origin: name, Expected: p.stream.Last}
 	after := p.stream.Last
 	broken := p.broken(state.Base)
-	if p.forked || !broken && p.live && p.stream.Last > state.Durable {
-		return relay.Call{}, false, local(s.unfork(name, p, state))
-	}
 	if broken {
 		call.Reset = true
 		after = max(uint64(p.cursor), state.Base)
@@ -336,41 +345,6 @@ func (s *Shipper) next(name string, p *position) (relay.Call, bool, error) {
 	}
 	call.Entries, err = s.journal.Read(name, after, s.bytes)
 	return call, len(call.Entries) > 0, local(err)
-}
-
-// unfork answers a stream that goes on past what this process has written: the process runs twice, as a virtual machine
-// that was resumed from a snapshot with its memory does, and both write this origin (E7). What is not applied is appended
-// again under a new origin; the sessions' own ids drop what reached the ledger either way.
-func (s *Shipper) unfork(name string, p *position, state journal.State) error {
-	if !p.forked {
-		s.log.Error("this process is a copy of one that goes on elsewhere; beginning a new origin", "origin", name)
-		forks.Inc()
-		p.forked, p.copied = true, max(uint64(p.cursor), state.Base)
-	}
-	if p.live {
-		if err := s.journal.Renew(); err != nil {
-			return err
-		}
-		p.live = false
-	}
-	for p.copied < state.Durable {
-		entries, err := s.journal.Read(name, p.copied, shipBytes)
-		if err != nil || len(entries) == 0 {
-			return err
-		}
-		for _, e := range entries {
-			ticket, err := s.journal.Append(e.Payload)
-			if err == nil {
-				err = ticket.Wait(time.Second)
-			}
-			if err != nil {
-				return err
-			}
-			p.copied = e.Seq
-		}
-	}
-	p.forked = false
-	return nil
 }
 
 // broken reports whether the stream is not the unbroken run of records that begins no later than the ledger needs it (E4, L3).

@@ -195,6 +195,24 @@ func CutField(b []byte) (name FieldName, value, rest []byte, ok bool) {
 	return FieldName(b[0]), b[1+n : end], b[end:], true
 }
 
+// RecordID returns the id of the session or conversion that an encoded record holds, or the empty string.
+func RecordID(payload []byte) string {
+	if len(payload) == 0 || payload[0] != RecordVersion {
+		return ""
+	}
+	for rest := payload[1:]; len(rest) > 0; {
+		name, value, after, ok := CutField(rest)
+		if !ok {
+			return ""
+		}
+		if name == FieldID {
+			return string(value)
+		}
+		rest = after
+	}
+	return ""
+}
+
 // AppendLost appends a tombstone: the numbers from … the entry's own cannot be read any more, for that reason.
 func AppendLost(dst []byte, from uint64, reason string) []byte {
 	dst = append(dst, RecordVersion)

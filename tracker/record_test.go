@@ -112,6 +112,9 @@ func FuzzDecodeRecord(f *testing.F) {
 		if err != nil || again.Version != r.Version || !slices.Equal(again.Fields, r.Fields) {
 			t.Fatalf("%v is encoded and decoded as %v, %v", r, again, err)
 		}
+		if id := RecordID(r.Append(nil)); id != r.Get(FieldID) {
+			t.Fatalf("the id of %v is read as %q", r, id)
+		}
 		if s, err := r.Session(); err == nil && r.Kind() == KindClick {
 			checkSessionRoundTrip(t, s)
 		}

@@ -7,6 +7,7 @@
 //	ledger_id                         the ledger that this journal feeds
 //	spare                             the next segment, filled with zeros ahead of its use
 //	origins/<origin>/<first>.seg      segments, named by the number of their first record in 20 digits
+//	origins/<origin>/disowned         a mark: another copy of this process writes the origin too
 //	damaged/<origin>-<first>.seg      segments with unreadable bytes, kept for a person to look at
 //
 // Each opening writes a new origin, a UUIDv7, and never touches the records of another. A segment is a row of frames,
@@ -94,7 +95,7 @@ type Journal struct {
 	wish     int64     // size of the spare that the writer asks for, 0 for none
 	begun    time.Time // when the live origin was begun
 	origins  map[string]*origin
-	disown   bool // Renew wants the live origin ended; false while there is none
+	disown   bool // Disown wants the live origin ended; false while there is none
 	ledgerID string
 
 	timers    sync.Pool     // stopped timers of earlier waits; one that fired meanwhile says nothing after its Reset

@@ -60,7 +60,9 @@ func (o *origin) list() error {
 	}
 	var segments []*segment
 	size := int64(0)
+	disowned := false
 	for _, e := range entries {
+		disowned = disowned || e.Name() == disownedName
 		if !strings.HasSuffix(e.Name(), suffix) {
 			continue
 		}
@@ -76,7 +78,7 @@ func (o *origin) list() error {
 		size += info.Size()
 	}
 	o.mu.Lock()
-	o.segments = segments
+	o.segments, o.disowned = segments, disowned
 	o.mu.Unlock()
 	o.listed = true
 	o.release(-size)

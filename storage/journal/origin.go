@@ -24,6 +24,7 @@ type origin struct {
 
 	mu            sync.Mutex // guards what follows, for moments only: the writer needs it
 	own           bool       // begun by this process
+	disowned      bool       // another copy of this process writes it too
 	live          bool       // being written
 	base, durable uint64     // truncated up to; to be read up to
 	segments      []*segment // in the order of their names
@@ -35,6 +36,7 @@ type State struct {
 	Base       uint64 // records up to here are truncated
 	Durable    uint64 // records up to here can be read; of an origin of an earlier process the highest that is on disk
 	Live       bool   // it is being written
+	Disowned   bool   // another copy of this process writes it too (Disown)
 	Bytes      int64  // size of its segments
 	Unreadable uint64 // numbers between Base and Durable that are read as tombstones
 }
@@ -76,7 +78,7 @@ func (j *Journal) with(name string, f func(*origin) error) error {
 func (o *origin) state() State {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := State{Base: o.base, Durable: o.durable, Live: o.live, Unreadable: o.missing()}
+	s := State{Base: o.base, Durable: o.durable, Live: o.live, Disowned: o.disowned, Unreadable: o.missing()}
 	for _, seg := range o.segments {
 		s.Bytes += seg.size
 	}

@@ -328,7 +328,7 @@ func (j *Journal) makeSegment(path string, need int64) (file, int64, error) {
 	return f, size, nil
 }
 
-// end gives the origin up, after a failed write or for Renew: what of it is on disk nobody can say, so its numbers are
+// end gives the origin up, after a failed write or for Disown: what of it is on disk nobody can say, so its numbers are
 // neither used on nor used again. Whatever is queued fails, and the keeper begins another origin.
 func (j *Journal) end(t *tail, cause error) error {
 	err := fmt.Errorf("%w: %w", ErrUnavailable, cause)

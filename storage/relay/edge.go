@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -31,6 +32,13 @@ type Answer struct {
 	First           uint64 // the lowest number in it, 0 if it is empty
 	Len             uint64 // how many entries it has
 	Cursor, Settled int64  // the ledger's, as hubs last published them; -1 unknown
+	End             End    // of a call that appended nothing: what is known of the record at Last
+}
+
+// End is what the relay knows of the last record of a stream.
+type End struct {
+	Genuine bool   // an edge wrote it: its checksum holds, or a hub has applied it
+	ID      string // of its session or conversion; empty where it has none, or nobody knows
 }
 
 // Announce makes the origin known to hubs. An edge does it before its first append and every 30 s.
@@ -64,7 +72,7 @@ func (r *Relay) Append(ctx context.Context, c Call) (Answer, error) {
 		}
 		return Answer{}, fmt.Errorf("appending to origin %s: %w", c.Origin, err)
 	}
-	a, err := parseAnswer(reply)
+	a, err := parseAnswer(c.Origin, reply)
 	if err != nil {
 		return Answer{}, fmt.Errorf("appending to origin %s: %w", c.Origin, err)
 	}
@@ -102,9 +110,9 @@ func (c Call) encode(e *encoder) error {
 }
 
 // parseAnswer reads what appendScript returned.
-func parseAnswer(reply []any) (a Answer, err error) {
-	if len(reply) != 6 {
-		return a, fmt.Errorf("the script answered %d values instead of 6", len(reply))
+func parseAnswer(origin string, reply []any) (a Answer, err error) {
+	if len(reply) != 7 {
+		return a, fmt.Errorf("the script answered %d values instead of 7", len(reply))
 	}
 	ok, isInt := reply[0].(int64)
 	length, isInt2 := reply[3].(int64)
@@ -119,7 +127,27 @@ func parseAnswer(reply []any) (a Answer, err error) {
 		return a, fmt.Errorf("the script's first number: %w", err)
 	}
 	a.Cursor, a.Settled = position(reply[4]), position(reply[5])
+	a.End = parseEnd(origin, a.Last, reply[6])
 	return a, nil
+}
+
+// parseEnd reads what is known of the record at last: an entry, or its number and its id. What is told of another number
+// tells nothing.
+func parseEnd(origin string, last uint64, reply any) End {
+	id := strconv.FormatUint(last, 10) + "-0"
+	if kept, ok := reply.(string); ok {
+		of, record, _ := strings.Cut(kept, " ")
+		if of != id || record == "" {
+			return End{}
+		}
+		return End{Genuine: true, ID: record}
+	}
+	list := messages([]any{reply})
+	if len(list) == 0 || list[0].id != id {
+		return End{}
+	}
+	entry, ok := decodeEntry(origin, last, list[0].fields)
+	return End{Genuine: ok, ID: tracker.RecordID(entry.Payload)}
 }
 
 // text is a reply that should be a string, "" for any other.

@@ -61,14 +61,38 @@ func TestOpenDoesNotDialAndACallFailsSoon(t *testing.T) {
 }
 
 func TestParseAnswer(t *testing.T) {
-	a, err := parseAnswer([]any{int64(1), "18446744073709551615", "3", int64(2), "7", "junk"})
+	a, err := parseAnswer("o", []any{int64(1), "18446744073709551615", "3", int64(2), "7", "junk", nil})
 	want := Answer{OK: true, Last: 1<<64 - 1, First: 3, Len: 2, Cursor: 7, Settled: -1}
 	if err != nil || a != want {
 		t.Errorf("%+v, %v", a, err)
 	}
-	for _, reply := range [][]any{nil, {int64(1), "1", "1", int64(1), "1"}, {"1", "1", "1", int64(1), "1", "1"}, {int64(1), "x", "1", int64(1), "1", "1"}} {
-		if a, err := parseAnswer(reply); err == nil {
+	for _, reply := range [][]any{
+		nil, {int64(1), "1", "1", int64(1), "1", "1"}, {"1", "1", "1", int64(1), "1", "1", nil}, {int64(1), "x", "1", int64(1), "1", "1", nil},
+	} {
+		if a, err := parseAnswer("o", reply); err == nil {
 			t.Errorf("%v: %+v", reply, a)
+		}
+	}
+}
+
+// Whatever is not known to be the record of that number tells nothing: an edge that took it for another copy's would begin
+// a new origin for it.
+func TestParseEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		reply any
+		want  End
+	}{
+		"nothing":               {nil, End{}},
+		"kept":                  {"7-0 an-id", End{Genuine: true, ID: "an-id"}},
+		"kept of another":       {"77-0 an-id", End{}},
+		"kept without an id":    {"7-0", End{}},
+		"a stranger's entry":    {[]any{"7-0", []any{"from", "a stranger"}}, End{}},
+		"an entry of no fields": {[]any{"7-0", nil}, End{}},
+		"half an entry":         {[]any{"7-0"}, End{}},
+		"a number":              {int64(7), End{}},
+	} {
+		if got := parseEnd("o", 7, c.reply); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
 }

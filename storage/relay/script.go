@@ -68,15 +68,16 @@ return dropped
 // ARGV[4] -> <ms>
 // ARGV[5] -> the entries, one MessagePack array behind the other: an entry's id, then its fields and values. "": only answer.
 //
-// Returns {appended 0 or 1, last, first, length, cursor, settled}; last and first are 0 where there is none, cursor and
-// settled are as found and -1 where there is none.
+// Returns {appended 0 or 1, last, first, length, cursor, settled, end}; last and first are 0 where there is none, cursor
+// and settled are as found and -1 where there is none. end tells whose record the last one is, for an edge that did not
+// append it: the stream's last entry, or what publishScript kept of it, or false.
 //
 // Appending only where the stream ends as expected makes lost answers and late calls harmless: what is done twice fails
 // its comparison. A reset of an old origin parks the stream instead of deleting it, since this disk may be an older copy
 // and Redis the only place that has what came after. An existing <ms> is not overwritten; the edge asks again. A value
 // of another type is a stranger's and goes.
 var appendScript = redis.NewScript(`
-local last, first, len = '0', '0', 0
+local last, first, len, tail = '0', '0', 0, false
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'stream' then
 	local info = redis.call('XINFO', 'STREAM', KEYS[1])
@@ -84,7 +85,8 @@ if kind == 'stream' then
 		local value = info[i + 1]
 		if info[i] == 'last-generated-id' then last = string.match(value, '^%d+')
 		elseif info[i] == 'length' then len = value
-		elseif info[i] == 'first-entry' and value then first = string.match(value[1], '^%d+') end
+		elseif info[i] == 'first-entry' and value then first = string.match(value[1], '^%d+')
+		elseif info[i] == 'last-entry' and value then tail = value end
 	end
 end
 local appended = 0
@@ -120,8 +122,9 @@ if ARGV[5] ~= '' and last == ARGV[1] then
 	end
 end
 local at = {}
-if redis.call('TYPE', KEYS[2]).ok == 'hash' then at = redis.call('HMGET', KEYS[2], 'cursor', 'settled') end
-return {appended, last, first, len, at[1] or '-1', at[2] or '-1'}
+if redis.call('TYPE', KEYS[2]).ok == 'hash' then at = redis.call('HMGET', KEYS[2], 'cursor', 'settled', 'end') end
+if appended == 1 then tail = false elseif len == 0 then tail = at[3] or false end
+return {appended, last, first, len, at[1] or '-1', at[2] or '-1', tail}
 `)
 
 // publishScript copies a cursor of the ledger beside the stream and trims what it has passed.
@@ -140,7 +143,8 @@ return {appended, last, first, len, at[1] or '-1', at[2] or '-1'}
 //
 // The rise keeps two hubs that publish out of order from lowering the cursor; the comparison lets a pass lower it, to
 // follow a ledger that came back older. It is allowed out of memory, or a full Redis could never be drained. What no hub
-// wrote (not a number below 10^12 in plain decimal) counts as absent.
+// wrote (not a number below 10^12 in plain decimal) counts as absent. Of the last entry that goes the number and the
+// record's id are kept, so that an edge can tell whether it was its own.
 var publishScript = redis.NewScript(`#!lua flags=allow-oom
 local function number(field)
 	local value = redis.call('HGET', KEYS[2], field)
@@ -159,8 +163,14 @@ end
 if settled == '' or tonumber(settled) < tonumber(ARGV[3]) then redis.call('HSET', KEYS[2], 'settled', ARGV[3]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 if redis.call('TYPE', KEYS[1]).ok == 'stream' then
+	local tail = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 	redis.call('XTRIM', KEYS[1], 'MINID', '=', ARGV[4] .. '-0')
-	if redis.call('XLEN', KEYS[1]) == 0 then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
+	if redis.call('XLEN', KEYS[1]) == 0 then
+		redis.call('PEXPIRE', KEYS[1], ARGV[6])
+		for i = 1, tail and #tail[2] or 0, 2 do
+			if tail[2][i] == 'id' then redis.call('HSET', KEYS[2], 'end', tail[1] .. ' ' .. tail[2][i + 1]) end
+		end
+	end
 end
 return 1
 `)

@@ -18,6 +18,7 @@ func TestMetrics(t *testing.T) {
 		"clicks_total", "tokens_total", "withheld_total", "unknown_codes_total", "token_rejects_total", "added_wait_seconds",
 		"links", "audit_journalled_records", "audit_unbalanced_origins", "journal_records_total", "journal_segment_bytes",
 		"journal_fsync_duration_seconds", "apply_lag_seconds", "applied_sessions_total", "quarantined_records_total", "lost_records_total",
+		"ship_forks_total", "ship_moved_records_total",
 	} {
 		if !strings.Contains(text, "\n# TYPE caddy_affiliate_"+name+" ") {
 			t.Errorf("/metrics lacks caddy_affiliate_%s", name)

@@ -19,8 +19,14 @@ func through(address string) string { return "redis redis://" + address }
 // apart starts an edge that keeps no books and a hub that does, so that one can be held up without the other.
 func apart(t *testing.T, address string) (edge, hub *caddy.Process) {
 	t.Helper()
-	hub = caddy.Start(t, with(secret, through(address), embedded))
-	edge = caddy.Start(t, with(secret, through(address), "ledger none"))
+	return joined(t, through(address))
+}
+
+// joined is apart with any line for Redis.
+func joined(t *testing.T, redis string) (edge, hub *caddy.Process) {
+	t.Helper()
+	hub = caddy.Start(t, with(secret, redis, embedded))
+	edge = caddy.Start(t, with(secret, redis, "ledger none"))
 	hub.AwaitHealth()
 	return edge, hub
 }

@@ -77,28 +77,24 @@ func (m *machine) startEdge(dir string) {
 	}
 }
 
-// follow notes the origin that is written now. The shipper begins another when it takes itself for a copy; what was copied
-// into it has two places then.
+// follow notes the origin that is written now, and what the shipper has written to it: it begins another when it takes itself
+// for a copy, and what it moves there has two places then.
 func (m *machine) follow() {
 	live, ok := m.edge.journal.Live()
 	if !ok {
 		m.t.Fatal("the journal has no origin to write to")
 	}
-	if live == m.edge.live {
-		return
+	if live != m.edge.live {
+		m.forked = m.forked || m.edge.live != ""
+		m.edge.live = live
+		m.origins = append(m.origins, live)
+		m.disk[live] = &written{rotten: map[uint64]bool{}}
 	}
-	m.forked = m.forked || m.edge.live != ""
-	m.edge.live = live
-	m.origins = append(m.origins, live)
-	m.disk[live] = &written{rotten: map[uint64]bool{}}
-	copied, err := m.edge.journal.Read(live, 0, 1<<30)
+	copied, err := m.edge.journal.Read(live, m.disk[live].last, 1<<30)
 	m.must(err)
 	for _, entry := range copied {
-		decoded, err := tracker.DecodeRecord(entry.Payload)
-		m.must(err)
-		id := decoded.Get(tracker.FieldID)
 		for _, r := range m.records {
-			if r.id.String() == id {
+			if r.id.String() == tracker.RecordID(entry.Payload) {
 				r.places = append(r.places, place{live, entry.Seq})
 			}
 		}
@@ -117,6 +113,7 @@ func (m *machine) click(n int, acked bool) {
 		ticket, err := m.edge.journal.Append(s.AppendRecord(nil))
 		m.must(err)
 		m.must(ticket.Wait(time.Minute))
+		m.mirror(s)
 		w := m.disk[m.edge.live]
 		w.last++
 		r.places = []place{{m.edge.live, w.last}}

@@ -101,6 +101,7 @@ type machine struct {
 	redis  *redis.Client        // the stranger's, and the judge's
 
 	edge       *edge
+	twin       *twin // of the edge, nil while there is none
 	hubs       []*hub
 	ledgerPath string
 	books      *ledger.Ledger // the judge's
@@ -152,7 +153,7 @@ func newMachine(t *rapid.T, dir string, server *servers.RedisServer, fallback ti
 
 // close ends all processes, also those that a failure left half closed.
 func (m *machine) close() {
-	m.edge.close()
+	m.both(func() { m.edge.close() })
 	for _, h := range m.hubs {
 		h.close()
 	}

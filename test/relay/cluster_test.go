@@ -13,10 +13,10 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/test/servers"
 )
 
-// Two masters hold different origins: every script must keep to one slot, and a walk over the keys must see both.
+// Three masters hold different origins: every script must keep to one slot, and a walk over the keys must see all.
 func TestCluster(t *testing.T) {
 	var addrs []string
-	for _, node := range servers.RedisCluster(t, 2) {
+	for _, node := range servers.RedisCluster(t, 3) {
 		addrs = append(addrs, node.Addr)
 	}
 	r := relay.Open(&redis.UniversalOptions{Addrs: addrs})

@@ -50,6 +50,41 @@ func TestValuesOfEveryLengthArrive(t *testing.T) {
 	}
 }
 
+// An edge can tell whether the record at the end of the stream is its own, also when a hub has taken it out, as long as nobody
+// else has changed anything there.
+func TestTheEndOfTheStreamIsKnown(t *testing.T) {
+	f := start(t)
+	ends := func(what string, want relay.End) {
+		t.Helper()
+		if got := f.call(relay.Call{}).End; got != want {
+			t.Errorf("%s: %+v, want %+v", what, got, want)
+		}
+	}
+	third := relay.End{Genuine: true, ID: tracker.RecordID(payload(3))}
+	ends("no stream", relay.End{})
+	f.ship(0, 1, 3)
+	ends("in the stream", third)
+	f.commit(2, 0)
+	ends("still in the stream", third)
+	f.commit(3, 0)
+	ends("applied", third)
+	if !f.pass(3, 2, 0) {
+		t.Fatal("no pass")
+	}
+	ends("told of a ledger that came back older", third)
+	f.ship(3, 4, 5)
+	f.do("XTRIM", events, "MAXLEN", 0)
+	ends("trimmed by a stranger, who does not say what", relay.End{})
+	f.do("XADD", events, "6-0", "from", "a stranger")
+	ends("a stranger's entry", relay.End{})
+	f.do("XDEL", events, "6-0")
+	ends("and gone again", relay.End{})
+	f.do("DEL", cursor, events)
+	f.expect("tombstone", relay.Call{Entries: []tracker.Entry{{Seq: 1, Payload: tracker.AppendLost(nil, 1, "unreadable")}}},
+		relay.Answer{OK: true, Last: 1, First: 1, Len: 1, Cursor: -1, Settled: -1})
+	ends("a tombstone has no id", relay.End{Genuine: true})
+}
+
 func TestPassComparesAndMayLower(t *testing.T) {
 	f := start(t)
 	f.ship(0, 1, 3)
