@@ -120,7 +120,7 @@ var conversionColumns = []column[tracker.Conversion]{
 type newConversion struct {
 	ExternalID         string                   `json:"external_id" required:"true" doc:"the merchant's id, at most 255 characters"`
 	Type               tracker.ConversionType   `json:"type" required:"true"`
-	Amount             int64                    `json:"amount" required:"true" minimum:"0" maximum:"1000000000000000" doc:"minor units"`
+	Amount             int64                    `json:"amount" required:"true" minimum:"0" maximum:"10000000000000" doc:"minor units"`
 	Currency           string                   `json:"currency" required:"true" doc:"ISO 4217"`
 	Commissions        []newPart                `json:"commissions" doc:"add up to the amount; default: one part default of all of it"`
 	Status             tracker.ConversionStatus `json:"status" enum:"pending,approved" doc:"default: pending"`
@@ -196,7 +196,7 @@ func (a *API) getConversion(ctx context.Context, c *call, in *byID) (answer, err
 // conversionChange is the body that changes a conversion.
 type conversionChange struct {
 	Status      *tracker.ConversionStatus `json:"status" enum:"pending,approved,rejected" nullable:"false"`
-	Amount      *int64                    `json:"amount" minimum:"0" maximum:"1000000000000000" nullable:"false" doc:"the new amount, minor units"`
+	Amount      *int64                    `json:"amount" minimum:"0" maximum:"10000000000000" nullable:"false" doc:"the new amount, minor units"`
 	Commissions []newPart                 `json:"commissions" doc:"needed with amount where the conversion has several parts"`
 	Paid        *bool                     `json:"paid" nullable:"false" doc:"true: checked out and closed, from approved only"`
 	Note        string                    `json:"note"`

@@ -22,7 +22,7 @@ type newRefund struct {
 	ConversionType       tracker.ConversionType `json:"conversion_type" required:"true"`
 	Source               string                 `json:"source" enum:"api,header,block,pixel,postback,affili,affili_browser" doc:"by which way the conversion came; default: api"`
 	ExternalID           string                 `json:"external_id" required:"true" doc:"the refund's own, for ever"`
-	Amount               int64                  `json:"amount" required:"true" minimum:"1" maximum:"1000000000000000" doc:"minor units"`
+	Amount               int64                  `json:"amount" required:"true" minimum:"1" maximum:"10000000000000" doc:"minor units"`
 	Currency             string                 `json:"currency" required:"true"`
 	Note                 string                 `json:"note"`
 }

@@ -23,7 +23,10 @@ type dayKey struct {
 	paid                           bool
 }
 
-type daySum struct{ conversions, amount, wage int64 }
+type daySum struct {
+	conversions  int64
+	amount, wage wideSum
+}
 
 // move counts after instead of before; either may be nil.
 func (d daySums) move(before, after *tracker.Conversion) {
@@ -40,7 +43,7 @@ func (d daySums) add(o daySums) {
 
 func (d daySums) book(key dayKey, by daySum) {
 	sum := d[key]
-	d[key] = daySum{sum.conversions + by.conversions, sum.amount + by.amount, sum.wage + by.wage}
+	d[key] = daySum{sum.conversions + by.conversions, sum.amount.plus(by.amount), sum.wage.plus(by.wage)}
 }
 
 func (d daySums) count(c *tracker.Conversion, sign int64) {
@@ -51,7 +54,7 @@ func (d daySums) count(c *tracker.Conversion, sign int64) {
 		network: c.Network, day: dayOf(c.OccurredAt), affiliate: c.AffiliateID, campaign: c.CampaignID, link: c.LinkID,
 		sub1: c.Sub1, currency: c.Currency, status: c.Status, paid: c.CheckedOut,
 	}
-	d.book(key, daySum{sign, sign * c.Amount, sign * c.Wage})
+	d.book(key, daySum{sign, wide(sign * c.Amount), wide(sign * c.Wage)})
 }
 
 // dayOf is the day of a time: UTC, counted from 1970.
@@ -88,13 +91,14 @@ func (d daySums) write(ctx context.Context, tx *sql.Tx) error {
 	for _, k := range keys {
 		sum := d[k]
 		_, err := tx.ExecContext(ctx, `INSERT INTO conversion_day
-			(network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid, conversions, amount, wage)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+			(network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid, conversions, amount_high, amount, wage_high, wage)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 			ON CONFLICT (network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid) DO UPDATE SET
 			conversions = conversion_day.conversions + excluded.conversions,
-			amount = conversion_day.amount + excluded.amount, wage = conversion_day.wage + excluded.wage`,
+			amount_high = conversion_day.amount_high + excluded.amount_high, amount = conversion_day.amount + excluded.amount,
+			wage_high = conversion_day.wage_high + excluded.wage_high, wage = conversion_day.wage + excluded.wage`,
 			k.network, k.day, k.affiliate, k.campaign, k.link, k.sub1, k.currency, string(k.status), k.paid,
-			sum.conversions, sum.amount, sum.wage)
+			sum.conversions, sum.amount.high, sum.amount.low, sum.wage.high, sum.wage.low)
 		if err != nil {
 			return fmt.Errorf("moving a day's sums: %w", err)
 		}

@@ -61,7 +61,7 @@ type reportKey struct {
 type moneySums struct {
 	currency                                string
 	pending, approved, rejected, duplicated int64
-	amount, wage, wagePaid                  int64
+	amount, wage, wagePaid                  wideSum
 }
 
 func (r *tally) check() error {
@@ -136,9 +136,10 @@ func (r *tally) readClicks(ctx context.Context, tx *sql.Tx, from reportSource) e
 func (r *tally) readMoney(ctx context.Context, tx *sql.Tx) error {
 	rows := 0
 	var m moneySums
-	into := []any{&m.currency, &m.pending, &m.approved, &m.rejected, &m.duplicated, &m.amount, &m.wage, &m.wagePaid}
+	into := []any{&m.currency, &m.pending, &m.approved, &m.rejected, &m.duplicated,
+		&m.amount.high, &m.amount.low, &m.wage.high, &m.wage.low, &m.wagePaid.high, &m.wagePaid.low}
 	return r.each(ctx, tx, moneySource, into, func(key reportKey) error {
-		if m != (moneySums{currency: m.currency}) {
+		if !m.isEmpty() {
 			rows++
 			r.money[key] = append(r.money[key], m)
 		}
@@ -212,10 +213,16 @@ func (r *tally) row(k reportKey, c clickCounts, m moneySums) tracker.ReportRow {
 		LinkID: k.linkID, Code: k.code, Sub1: k.sub1,
 		Clicks: c.clicks, UniqueClicks: c.uniques, Bots: c.bots, OtherClicks: c.others,
 		Currency: m.currency, Conversions: m.pending + m.approved, Pending: m.pending, Approved: m.approved,
-		Rejected: m.rejected, Duplicated: m.duplicated, Amount: m.amount, Wage: m.wage, WagePaid: m.wagePaid,
+		Rejected: m.rejected, Duplicated: m.duplicated, Amount: m.amount.number(), Wage: m.wage.number(), WagePaid: m.wagePaid.number(),
 	}
 	if r.by[tracker.ByDay] {
 		row.Day = time.UnixMilli(k.day * dayMillis).UTC().Format(time.DateOnly)
 	}
 	return row
+}
+
+// isEmpty reports whether nothing is left of what was once counted: of a sum that is kept in two parts either may be left.
+func (m *moneySums) isEmpty() bool {
+	return m.pending|m.approved|m.rejected|m.duplicated == 0 &&
+		m.amount.number() == 0 && m.wage.number() == 0 && m.wagePaid.number() == 0
 }

@@ -26,6 +26,11 @@ func TestPostgresUpgradeSums(t *testing.T) {
 	ledgertest.UpgradeSums(t, raw, "postgres", schema, func(t testing.TB) *ledger.Ledger { return open(t, dsn) })
 }
 
+func TestPostgresUpgradeMoney(t *testing.T) {
+	dsn, raw := rawPostgres(t)
+	ledgertest.UpgradeMoney(t, raw, "postgres", schema, func(t testing.TB) *ledger.Ledger { return open(t, dsn) })
+}
+
 // rawPostgres opens an empty database and returns its address.
 func rawPostgres(t *testing.T) (dsn string, raw *sql.DB) {
 	t.Helper()

@@ -19,6 +19,11 @@ func TestUpgradeSums(t *testing.T) {
 	ledgertest.UpgradeSums(t, raw, "sqlite3", "../migrations", func(t testing.TB) *ledger.Ledger { return open(t, path) })
 }
 
+func TestUpgradeMoney(t *testing.T) {
+	path, raw := rawDatabase(t)
+	ledgertest.UpgradeMoney(t, raw, "sqlite3", "../migrations", func(t testing.TB) *ledger.Ledger { return open(t, path) })
+}
+
 // rawDatabase opens an empty database and returns its path.
 func rawDatabase(t *testing.T) (path string, raw *sql.DB) {
 	t.Helper()
