@@ -66,8 +66,10 @@ func balanced(t *testing.T, conn *pgx.Conn) {
 		"conversions that are not the sum of their parts": `SELECT count(*) FROM conversion c, LATERAL (SELECT sum((part->>'sub_amount')::bigint) AS amount,
 			sum((part->>'wage')::bigint) AS wage FROM json_array_elements(c.commissions::json) part) p
 			WHERE (c.amount, c.wage) IS DISTINCT FROM (p.amount, p.wage)`,
-		"refunds that were not taken once, as they say": `SELECT count(*) FROM refund r WHERE r.taken IS DISTINCT FROM (SELECT -sum(amount)
-			FROM conversion_change h WHERE h.conversion_id = r.conversion_id AND h.kind = 'refund' AND h.external_id = r.external_id)`,
+		"refunds that were not taken once, as they say": `SELECT count(*) FROM refund r WHERE r.taken IS DISTINCT FROM
+			coalesce((SELECT -sum(h.amount) FROM conversion_change h JOIN conversion c ON c.id = h.conversion_id
+			WHERE c.network = r.network AND c.external_id = r.conversion_external_id AND c.type = r.conversion_type AND c.source = r.source
+			AND h.kind = 'refund' AND h.external_id = r.external_id), 0)`,
 	} {
 		if n := number(t, conn, question); n > 0 {
 			t.Errorf("there are %d %s", n, what)

@@ -46,6 +46,7 @@ var moneyRows = []string{
 		rev_share_commission, cpa_commission, fixed_commission, first_cpa_at)
 		VALUES ('01900000-0000-7000-8000-000000000001', 'EUR', 1, ` + fmt.Sprint(int64(ledger.MaxCustomerSum)) + `, 2000, 1, ` +
 		fmt.Sprint(-int64(ledger.MaxCustomerSum)) + `, 0, 0, 0, 0, 0)`,
+	`INSERT INTO conversion_identity VALUES ('default', 'api', 'buy', 'later', 0)`,
 	`INSERT INTO refund VALUES ('01900000-0000-7000-8000-000000000002', 'default', 'api', 'refund-1', 'hash', '{}', 'buy', 'later', '',
 		300, 0, 'EUR', '', 'key', 2000)`,
 }
@@ -126,4 +127,13 @@ func wantUpgradedBooks(s *shop) {
 	}
 	s.addTransaction(s.deposit("t-4", -tracker.MaxAmount, time.Time{}))
 	s.addTransaction(s.deposit("t-5", tracker.MaxAmount, time.Time{}))
+
+	yes := true
+	reversed := s.list(tracker.ConversionFilter{IsReversed: &yes}, 0)
+	if len(reversed) != 1 || reversed[0].ExternalID != "order-1" || !reversed[0].IsReversed {
+		s.Errorf("those that are reversed are %+v", reversed)
+	}
+	s.wantRefunds(tracker.RefundFilter{Waiting: &yes}, "refund-1")
+	s.wantMoney(s.report(s.sale("later", 1000)), tracker.StatusPending, 700, 70)
+	s.wantRefunds(tracker.RefundFilter{Waiting: &yes})
 }
