@@ -9,8 +9,8 @@ import (
 
 // Money is an amount in a currency.
 type Money struct {
-	Amount   int64  `json:"amount"`   // minor units: cents of EUR, yen of JPY, thousandths of KWD
-	Currency string `json:"currency"` // ISO 4217, upper case
+	Amount   int64  `json:"amount" required:"true"`   // minor units: cents of EUR, yen of JPY, thousandths of KWD
+	Currency string `json:"currency" required:"true"` // ISO 4217, upper case
 }
 
 // MaxAmount is the largest amount of one conversion, refund or transaction, in minor units: a hundred thousand million euros.
