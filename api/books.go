@@ -40,6 +40,9 @@ type Books interface {
 	Transactions(ctx context.Context, network string, f tracker.TransactionFilter, p tracker.Page) ([]tracker.Transaction, string, error)
 
 	CreateConversion(ctx context.Context, n tracker.NewConversion) (answer []byte, replayed bool, err error)
+	Refunds(ctx context.Context, network string, f tracker.RefundFilter, p tracker.Page) ([]tracker.Refund, string, error)
+	Refund(ctx context.Context, network, id string) (tracker.Refund, error)
+	WithdrawRefund(ctx context.Context, network, id string) error
 	RefundConversion(ctx context.Context, n tracker.NewRefund) (answer []byte, replayed bool, err error)
 	ReverseConversion(ctx context.Context, network, id, note, actor string) (tracker.Conversion, error)
 	UpdateConversion(ctx context.Context, network, id string, u tracker.ConversionUpdate) (tracker.Conversion, error)

@@ -231,3 +231,35 @@ func TestChangesOfTheCatalogAreToldToTheEdge(t *testing.T) {
 	tell(1, s.do("PATCH", "links/"+link, fields{"enabled": false}))
 	tell(0, s.do("PATCH", "links/"+link, fields{"enabled": 1}))
 }
+
+func TestACommissionSaysWhatItPays(t *testing.T) {
+	s := newShop(t)
+	campaign := func(commission fields) fields { return fields{"name": "spring", "commissions": []fields{commission}} }
+	for path, commission := range map[string]fields{
+		"commissions[0].percent":        {"name": "default"},
+		"commissions[0].name":           {"percent": "5"},
+		"commissions[0].fixed.amount":   {"name": "default", "fixed": fields{"currency": "EUR"}},
+		"commissions[0].fixed.currency": {"name": "default", "fixed": fields{"amount": 5}},
+	} {
+		s.do("POST", "campaigns", campaign(commission)).wantProblem(http.StatusUnprocessableEntity, "invalid", path)
+	}
+	s.do("POST", "campaigns", campaign(fields{"name": "default", "fixed": nil})).
+		wantProblem(http.StatusUnprocessableEntity, "invalid", "commissions[0].percent")
+	id := toText(s.do("POST", "campaigns", campaign(fields{"name": "default", "percent": "0"})).want(http.StatusCreated).object()["id"])
+	s.do("PATCH", "campaigns/"+id, fields{"commissions": []fields{{"name": "default"}}}).
+		wantProblem(http.StatusUnprocessableEntity, "invalid", "commissions[0].percent")
+	s.do("PATCH", "campaigns/"+id, fields{"commissions": []fields{{"name": "default", "fixed": fields{"amount": 0, "currency": "EUR"}}}}).
+		want(http.StatusOK)
+}
+
+func TestTheDefaultCampaignKeepsItsName(t *testing.T) {
+	s := newShop(t)
+	link := s.do("POST", "links", fields{"code": "one", "affiliate": "Sara"}).want(http.StatusCreated)
+	path := "campaigns/" + toText(link.object()["campaign_id"])
+	s.do("PATCH", path, fields{"name": "Main"}).wantProblem(http.StatusUnprocessableEntity, "invalid", "name")
+	s.do("PATCH", path, fields{"name": "default", "commissions": []fields{{"name": "default", "percent": "7"}}}).want(http.StatusOK)
+	again := s.do("POST", "links", fields{"code": "two", "affiliate": "Sara"}).want(http.StatusCreated)
+	if again.number("campaign_id") != link.number("campaign_id") {
+		t.Errorf("the next link is in another campaign: %s", again.body)
+	}
+}

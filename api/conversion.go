@@ -27,7 +27,7 @@ func (a *API) conversions() {
 	register(a, operation{
 		id: "update-conversion", method: http.MethodPatch, path: "conversions/{id}", scope: "conversions:write",
 		summary: "Approve, reject, correct or pay a conversion", answer: tracker.Conversion{},
-		about: "What is paid is closed: only refunds and a reversal change it any more.",
+		about: "What is paid is closed: only refunds and a reversal change it any more. What was reversed changes no more.",
 	}, a.updateConversion)
 	register(a, operation{
 		id: "reverse-conversion", method: http.MethodPost, path: "conversions/{id}/reversal", scope: "conversions:write",
@@ -40,6 +40,7 @@ type conversionList struct {
 	Status              tracker.ConversionStatus `query:"status"`
 	ExternalID          string                   `query:"external_id"`
 	IsClosed            given[bool]              `query:"is_closed"`
+	IsReversed          given[bool]              `query:"is_reversed"`
 	CheckedOut          given[bool]              `query:"checked_out"`
 	MinCommissionAmount given[int64]             `query:"min_commission_amount" doc:"of the sum of the sub-amounts; bounds are inclusive"`
 	MaxCommissionAmount given[int64]             `query:"max_commission_amount"`
@@ -66,7 +67,7 @@ type conversionList struct {
 
 func (in *conversionList) filter() tracker.ConversionFilter {
 	return tracker.ConversionFilter{
-		Status: in.Status, ExternalID: in.ExternalID, IsClosed: in.IsClosed.pointer(), CheckedOut: in.CheckedOut.pointer(),
+		Status: in.Status, ExternalID: in.ExternalID, IsClosed: in.IsClosed.pointer(), IsReversed: in.IsReversed.pointer(), CheckedOut: in.CheckedOut.pointer(),
 		MinCommissionAmount: in.MinCommissionAmount.pointer(), MaxCommissionAmount: in.MaxCommissionAmount.pointer(),
 		MinCreated: in.MinCreated, MaxCreated: in.MaxCreated, MinUpdated: in.MinUpdated, MaxUpdated: in.MaxUpdated,
 		MinAmount: in.MinAmount.pointer(), MaxAmount: in.MaxAmount.pointer(), MinWage: in.MinWage.pointer(), MaxWage: in.MaxWage.pointer(),
@@ -95,6 +96,7 @@ var conversionColumns = []column[tracker.Conversion]{
 	{"currency", func(c *tracker.Conversion) any { return c.Currency }},
 	{"wage", func(c *tracker.Conversion) any { return c.Wage }},
 	{"is_closed", func(c *tracker.Conversion) any { return c.IsClosed }},
+	{"is_reversed", func(c *tracker.Conversion) any { return c.IsReversed }},
 	{"checked_out", func(c *tracker.Conversion) any { return c.CheckedOut }},
 	{"paid_at", func(c *tracker.Conversion) any { return c.PaidAt }},
 	{"affiliate_id", func(c *tracker.Conversion) any { return c.AffiliateID }},
@@ -120,7 +122,7 @@ var conversionColumns = []column[tracker.Conversion]{
 type newConversion struct {
 	ExternalID         string                   `json:"external_id" required:"true" doc:"the merchant's id, at most 255 characters"`
 	Type               tracker.ConversionType   `json:"type" required:"true"`
-	Amount             int64                    `json:"amount" required:"true" minimum:"0" maximum:"1000000000000000" doc:"minor units"`
+	Amount             int64                    `json:"amount" required:"true" minimum:"0" maximum:"10000000000000" doc:"minor units"`
 	Currency           string                   `json:"currency" required:"true" doc:"ISO 4217"`
 	Commissions        []newPart                `json:"commissions" doc:"add up to the amount; default: one part default of all of it"`
 	Status             tracker.ConversionStatus `json:"status" enum:"pending,approved" doc:"default: pending"`
@@ -196,7 +198,7 @@ func (a *API) getConversion(ctx context.Context, c *call, in *byID) (answer, err
 // conversionChange is the body that changes a conversion.
 type conversionChange struct {
 	Status      *tracker.ConversionStatus `json:"status" enum:"pending,approved,rejected" nullable:"false"`
-	Amount      *int64                    `json:"amount" minimum:"0" maximum:"1000000000000000" nullable:"false" doc:"the new amount, minor units"`
+	Amount      *int64                    `json:"amount" minimum:"0" maximum:"10000000000000" nullable:"false" doc:"the new amount, minor units"`
 	Commissions []newPart                 `json:"commissions" doc:"needed with amount where the conversion has several parts"`
 	Paid        *bool                     `json:"paid" nullable:"false" doc:"true: checked out and closed, from approved only"`
 	Note        string                    `json:"note"`

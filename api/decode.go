@@ -144,7 +144,7 @@ func (d *decoder) text(path string, raw []byte) (string, bool) {
 func (d *decoder) object(path string, raw []byte, v reflect.Value) {
 	given := map[string]bool{}
 	if !d.members(path, raw, func(name string, value []byte) {
-		given[name] = true
+		given[name] = string(value) != "null"
 		field, ok := fieldOf(v.Type(), name)
 		switch {
 		case !ok:
@@ -161,6 +161,9 @@ func (d *decoder) object(path string, raw []byte, v reflect.Value) {
 		if !given[name] {
 			d.wrong.Add(join(path, name), "is required")
 		}
+	}
+	if a, b, ok := eitherField(v.Type()); ok && !given[a] && !given[b] {
+		d.wrong.Add(join(path, a), "is required where there is no "+b)
 	}
 }
 
@@ -188,6 +191,16 @@ func requiredFields(t reflect.Type) []string {
 		}
 	}
 	return names
+}
+
+// eitherField finds the field with the tag requiredWithout, of which it and the one that the tag names one at least is required.
+func eitherField(t reflect.Type) (name, other string, ok bool) {
+	for _, field := range reflect.VisibleFields(t) {
+		if other := field.Tag.Get("requiredWithout"); other != "" {
+			return jsonName(field), other, true
+		}
+	}
+	return "", "", false
 }
 
 // jsonName is what JSON calls a field; empty for one that it does not know.

@@ -84,11 +84,11 @@ func TestDocumentNamesEachOperationAndItsScope(t *testing.T) {
 	want := []string{
 		"create-affiliate", "create-campaign", "create-conversion", "create-customer", "create-key", "create-link", "create-refund",
 		"create-transaction", "delete-affiliate", "delete-campaign", "erase-person", "export-person", "get-affiliate",
-		"get-campaign", "get-conversion", "get-customer", "get-delivery", "get-link", "get-report", "get-session", "get-transaction",
+		"get-campaign", "get-conversion", "get-customer", "get-delivery", "get-link", "get-refund", "get-report", "get-session", "get-transaction",
 		"list-affiliates", "list-campaigns", "list-conversions", "list-customers", "list-deliveries", "list-destinations",
-		"list-keys", "list-links", "list-sessions", "list-transactions", "pause-destination", "resume-destination",
+		"list-keys", "list-links", "list-refunds", "list-sessions", "list-transactions", "pause-destination", "resume-destination",
 		"retry-deliveries", "reverse-conversion", "revoke-key", "test-destination", "update-affiliate", "update-campaign",
-		"update-conversion", "update-customer", "update-link",
+		"update-conversion", "update-customer", "update-link", "withdraw-refund",
 	}
 	var got []string
 	for id := range seen {
@@ -176,5 +176,14 @@ func TestTagsAreTheResources(t *testing.T) {
 	}
 	if !slices.Equal(names, tracker.Resources) {
 		t.Errorf("tags %v, resources %v", names, tracker.Resources)
+	}
+}
+
+func TestDocumentSaysWhatACommissionNeeds(t *testing.T) {
+	_, text := readDocument(t)
+	for _, want := range []string{`"anyOf":[{"required":["percent"]},{"required":["fixed"]}]`, `"maximum":10000000000000`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the document lacks %s", want)
+		}
 	}
 }

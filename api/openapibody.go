@@ -56,6 +56,9 @@ func inputSchema(schemas huma.Registry, s *huma.Schema) *huma.Schema {
 	input := *schemas.SchemaFromRef(s.Ref)
 	schemas.Map()[name+inputSuffix] = &input
 	input.Required = requiredFields(schemas.TypeFromRef(s.Ref))
+	if a, b, ok := eitherField(schemas.TypeFromRef(s.Ref)); ok {
+		input.AnyOf = []*huma.Schema{{Required: []string{a}}, {Required: []string{b}}}
+	}
 	input.Properties = map[string]*huma.Schema{}
 	for name, property := range schemas.SchemaFromRef(s.Ref).Properties {
 		input.Properties[name] = inputSchema(schemas, property)

@@ -70,6 +70,7 @@ var bookProblems = []struct {
 	{tracker.ErrConflict, http.StatusConflict, "conflict", "Reported with other content",
 		"The same external id was reported before, with other content. The first report stands."},
 	{tracker.ErrClosed, http.StatusConflict, "closed", "Closed", "A closed conversion takes refunds and a reversal, nothing else."},
+	{tracker.ErrReversed, http.StatusConflict, "reversed", "Reversed", "A conversion that was reversed stays so. Report a new one."},
 	{tracker.ErrTransition, http.StatusConflict, "transition", "No such transition", "It cannot go from its present state to this one."},
 	{tracker.ErrIdempotency, http.StatusUnprocessableEntity, "idempotency", "Idempotency key used before",
 		"The Idempotency-Key was used with other data in the last 30 days."},

@@ -64,3 +64,56 @@ func TestARefundNamesTheWayOfItsConversion(t *testing.T) {
 		s.do("POST", "refunds", refund.with("source", source)).wantProblem(http.StatusUnprocessableEntity, "invalid", "source")
 	}
 }
+
+func TestRefundsThatWaitAreListedAndWithdrawn(t *testing.T) {
+	s := newShop(t)
+	s.do("POST", "conversions", sale).want(http.StatusCreated)
+	taken := s.do("POST", "refunds", refund).want(http.StatusCreated)
+	waits := s.do("POST", "refunds", refund.with("external_id", "r-2").with("conversion_external_id", "later")).want(http.StatusCreated)
+	if waits.number("waiting") != 90 || waits.number("taken") != 0 || taken.number("waiting") != 0 || taken.number("taken") != 90 {
+		t.Errorf("the refunds are %s and %s", taken.body, waits.body)
+	}
+	for path, want := range map[string]string{
+		"refunds?waiting=true": "r-2", "refunds?waiting=false": "r-1", "refunds?external_id=r-1": "r-1",
+		"refunds?conversion_external_id=later&conversion_type=buy&source=api": "r-2",
+	} {
+		if rows := s.do("GET", path, nil).rows(); len(rows) != 1 || rows[0]["external_id"] != want {
+			t.Errorf("%s: %v, want %s", path, rows, want)
+		}
+	}
+	if page := s.do("GET", "refunds?limit=1", nil).object(); page["next"] == nil {
+		t.Error("the first of two pages has no next")
+	}
+	s.do("GET", "refunds?waiting=maybe", nil).wantProblem(http.StatusUnprocessableEntity, "invalid", "waiting")
+	s.do("DELETE", "refunds/"+taken.text("id"), nil).wantProblem(http.StatusConflict, "transition")
+
+	owner := s.key
+	s.key = s.newKey("rival", tracker.ScopeAll)
+	s.do("GET", "refunds/"+waits.text("id"), nil).wantProblem(http.StatusNotFound, "not-found")
+	s.do("DELETE", "refunds/"+waits.text("id"), nil).wantProblem(http.StatusNotFound, "not-found")
+	if rows := s.do("GET", "refunds", nil).rows(); len(rows) != 0 {
+		t.Errorf("another network's refunds are listed: %v", rows)
+	}
+	s.key = owner
+	if got := s.do("GET", "refunds/"+waits.text("id"), nil).want(http.StatusOK); got.text("external_id") != "r-2" {
+		t.Errorf("the refund is %s", got.body)
+	}
+	s.do("DELETE", "refunds/"+waits.text("id"), nil).want(http.StatusNoContent)
+	s.do("GET", "refunds/"+waits.text("id"), nil).wantProblem(http.StatusNotFound, "not-found")
+}
+
+func TestWhatIsReversedIsRefusedAndFound(t *testing.T) {
+	s := newShop(t)
+	path := "conversions/" + s.do("POST", "conversions", sale).want(http.StatusCreated).text("id")
+	if got := s.do("POST", path+"/reversal", nil).want(http.StatusOK).object(); got["is_reversed"] != true {
+		t.Errorf("reversed it is %v", got)
+	}
+	for _, change := range []fields{{"status": "approved"}, {"amount": 1000}, {"paid": true}} {
+		s.do("PATCH", path, change).wantProblem(http.StatusConflict, "reversed")
+	}
+	for query, want := range map[string]int{"is_reversed=true": 1, "is_reversed=false": 0, "is_reversed=true&is_closed=false": 1} {
+		if rows := s.do("GET", "conversions?"+query, nil).rows(); len(rows) != want {
+			t.Errorf("%s: %d conversions, want %d", query, len(rows), want)
+		}
+	}
+}

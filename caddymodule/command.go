@@ -85,6 +85,9 @@ func auditCommand() *cobra.Command {
 			if err == nil && !audit.Balanced {
 				return errors.New("the books do not balance")
 			}
+			if err == nil && audit.Trouble != "" {
+				return errors.New("records do not reach the ledger")
+			}
 			return err
 		}),
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ func conversionGroup() *cobra.Command {
 		conversionSetCommand("approve", "Approves a conversion", "approved", changes{"status": tracker.StatusApproved}),
 		conversionSetCommand("reject", "Rejects a conversion, which then earns nothing", "rejected", changes{"status": tracker.StatusRejected}),
 		conversionSetCommand("pay", "Notes that an approved conversion was paid out, which closes it", "paid", changes{"paid": true}),
-		conversionReverseCommand(), conversionRefundCommand())
+		conversionReverseCommand(), conversionRefundCommand(), conversionRefundsCommand(), refundWithdrawCommand())
 	return cmd
 }
 
@@ -27,12 +28,19 @@ func conversionListCommand() *cobra.Command {
 	limit := limitFlag(cmd)
 	status := cmd.Flags().String("status", "", "Only those with this `STATUS`: pending, approved, rejected or duplicated")
 	kind := cmd.Flags().String("type", "", "Only those of this `TYPE`: buy, sale, lead or click")
+	reversed := cmd.Flags().Bool("reversed", false, "Only those that were reversed; with =false, only those that were not")
+	closed := cmd.Flags().Bool("closed", false, "Only those that were paid; with =false, only those that were not")
 	affiliate := numberFlag(cmd, "affiliate-id", 0, 1, "Only those that this affiliate earns, a `NUMBER`")
 	cmd.RunE = run(func(c client, _ []string) error {
 		query := url.Values{}
 		for name, value := range map[string]string{"status": *status, "type": *kind} {
 			if value != "" {
 				query.Set(name, value)
+			}
+		}
+		for flag, value := range map[string]*bool{"reversed": reversed, "closed": closed} {
+			if cmd.Flags().Changed(flag) {
+				query.Set("is_"+flag, strconv.FormatBool(*value))
 			}
 		}
 		if *affiliate != 0 {
@@ -48,7 +56,12 @@ func conversionListCommand() *cobra.Command {
 }
 
 func stateOf(v tracker.Conversion) string {
-	if v.CheckedOut {
+	switch {
+	case v.CheckedOut && v.IsReversed:
+		return "paid, reversed"
+	case v.IsReversed:
+		return "reversed"
+	case v.CheckedOut:
 		return "paid"
 	}
 	return string(v.Status)
@@ -247,6 +260,36 @@ func conversionRefundCommand() *cobra.Command {
 	return cmd
 }
 
+func conversionRefundsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "refunds", Short: "Lists refunds, newest first, with what of them waits for conversions", Args: cobra.NoArgs}
+	limit := limitFlag(cmd)
+	waiting := cmd.Flags().Bool("waiting", false, "Only those of which something waits; with =false, only the others")
+	cmd.RunE = run(func(c client, _ []string) error {
+		query := url.Values{}
+		if cmd.Flags().Changed("waiting") {
+			query.Set("waiting", strconv.FormatBool(*waiting))
+		}
+		t := newTable(c.table(), "REPORTED", "REFUND", "TYPE", "EXTERNAL-ID", "AMOUNT", "TAKEN", "WAITING", "SOURCE", "ID")
+		return list(c, "refunds", query, *limit, t, func(r tracker.Refund) []any {
+			return []any{timeText(r.CreatedAt), r.ExternalID, r.ConversionType, r.ConversionExternalID, moneyText(r.Amount, r.Currency),
+				moneyText(r.Taken, r.Currency), moneyText(r.Waiting, r.Currency), r.Source, r.ID}
+		})
+	})
+	return cmd
+}
+
+func refundWithdrawCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "withdraw-refund ID", Short: "Withdraws a refund that has taken nothing yet", Args: one("ID"),
+		RunE: run(func(c client, args []string) error {
+			return show(c, http.MethodDelete, "refunds/"+url.PathEscape(args[0]), nil, func(w io.Writer, _ struct{}) error {
+				_, err := fmt.Fprintf(w, "withdrew refund %s\n", printable(args[0]))
+				return err
+			})
+		}),
+	}
+}
+
 func sayConversion(v tracker.Conversion) string {
 	earns := "nobody earns it"
 	if v.AffiliateID != 0 {
@@ -257,8 +300,13 @@ func sayConversion(v tracker.Conversion) string {
 }
 
 func sayRefund(r tracker.Refund) string {
-	if r.ConversionID == "" {
-		return fmt.Sprintf("%s of %s %s when it is reported", moneyText(r.Amount, r.Currency), r.ConversionType, printable(r.ConversionExternalID))
+	of := fmt.Sprintf("%s %s", printable(string(r.ConversionType)), printable(r.ConversionExternalID))
+	if r.Taken == 0 {
+		return fmt.Sprintf("nothing yet: %s of %s wait for it (id %s)", moneyText(r.Waiting, r.Currency), of, printable(r.ID))
 	}
-	return fmt.Sprintf("%s of %s %s (id %s)", moneyText(r.Taken, r.Currency), r.ConversionType, printable(r.ConversionExternalID), printable(r.ConversionID))
+	said := fmt.Sprintf("%s of %s (id %s)", moneyText(r.Taken, r.Currency), of, printable(r.ConversionID))
+	if r.Waiting > 0 {
+		said += fmt.Sprintf("; %s wait for more of it", moneyText(r.Waiting, r.Currency))
+	}
+	return said
 }

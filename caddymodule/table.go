@@ -163,6 +163,11 @@ func auditTable(w io.Writer, body io.Reader, audit *engine.Audit) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if audit.Trouble != "" {
+		if _, err := fmt.Fprintln(w, printable(audit.Trouble)); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintf(w, "balanced: %s\n", yes(audit.Balanced))
 	return err
 }
@@ -176,7 +181,7 @@ func healthTable(w io.Writer, body io.Reader) error {
 	for _, part := range []struct {
 		name string
 		engine.Part
-	}{{"journal", health.Journal}, {"relay", health.Relay}, {"ledger", health.Ledger}} {
+	}{{"journal", health.Journal}, {"relay", health.Relay}, {"ledger", health.Ledger}, {"apply", health.Apply}} {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", part.name, part.Status, printable(part.Detail)) // Flush reports what fails
 	}
 	if err := t.Flush(); err != nil {

@@ -16,6 +16,7 @@ import (
 type Audit struct {
 	Balanced bool          `json:"balanced"` // every origin's sum holds, and nothing is lost
 	Origins  []AuditOrigin `json:"origins"`
+	Trouble  string        `json:"trouble,omitempty"` // what keeps records from the ledger, for people; the sums may hold all the same
 }
 
 // AuditOrigin is one origin's sum.
@@ -29,6 +30,8 @@ type AuditOrigin struct {
 	Journalled  uint64 `json:"journalled"`  // on their way: above the ledger's cursor
 	Repeated    uint64 `json:"repeated"`    // of the applied: sessions that the ledger had already, from another copy of the process
 	Balanced    bool   `json:"balanced"`
+
+	WaitingSince *time.Time `json:"waiting_since,omitempty"` // when an edge took the oldest record that the ledger does not take
 }
 
 // The places that an audited origin is known from.
@@ -86,8 +89,26 @@ func (e *Engine) Audit(ctx context.Context) (Audit, error) {
 			add(elsewhere(row.Name, row, relay.Answer{}))
 		}
 	}
+	audit.addTrouble(e.running.Load())
 	slices.SortFunc(audit.Origins, func(a, b AuditOrigin) int { return strings.Compare(a.Origin, b.Origin) })
 	return audit, nil
+}
+
+// addTrouble says which origins cannot go on.
+func (a *Audit) addTrouble(w *workers) {
+	if w == nil || w.applier.Load() == nil {
+		return
+	}
+	trouble, some := w.applier.Load().Trouble()
+	if !some {
+		return
+	}
+	a.Trouble = troubleText(trouble)
+	for i, o := range a.Origins {
+		if since, waits := trouble.Origins[o.Origin]; waits {
+			a.Origins[i].WaitingSince = &since
+		}
+	}
 }
 
 // onDisk sums up an origin whose records are here: what is journalled is counted from the records above the cursor.
@@ -144,6 +165,11 @@ func (w *workers) watchBalance(ctx context.Context) {
 	every(ctx, balanceEvery, func(ctx context.Context) {
 		if audit, err := w.engine.Audit(ctx); err == nil {
 			setBalance(audit)
+		}
+		if l := w.engine.ledger.Load(); l != nil {
+			if waiting, err := l.WaitingRefunds(ctx); err == nil {
+				waitingRefunds.Set(float64(waiting))
+			}
 		}
 	})
 }

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/forward"
 )
 
 // The states of an engine and its parts.
@@ -25,6 +27,7 @@ type Health struct {
 	Journal Part   `json:"journal"`
 	Relay   Part   `json:"relay"`
 	Ledger  Part   `json:"ledger"`
+	Apply   Part   `json:"apply"` // of records to the ledger
 	Links   int    `json:"links"` // in the table now
 }
 
@@ -33,15 +36,16 @@ const healthTime = time.Second
 
 // Health asks every part how it is.
 func (e *Engine) Health(ctx context.Context) Health {
-	h := Health{Journal: e.journalHealth(), Relay: Part{Status: StatusOff}, Ledger: Part{Status: StatusOff}, Links: e.Links().Len()}
+	h := Health{Journal: e.journalHealth(), Relay: Part{Status: StatusOff}, Ledger: Part{Status: StatusOff}, Apply: Part{Status: StatusOff}, Links: e.Links().Len()}
 	if w := e.running.Load(); w != nil {
 		h.Ledger = e.ledgerHealth(ctx, w.config)
+		h.Apply = w.applyHealth()
 		if w.relay != nil {
 			h.Relay = w.relayHealth(ctx)
 		}
 	}
 	h.Status = StatusOK
-	for _, part := range []Part{h.Journal, h.Relay, h.Ledger} {
+	for _, part := range []Part{h.Journal, h.Relay, h.Ledger, h.Apply} {
 		if part.Status == StatusDegraded {
 			h.Status = StatusDegraded
 		}
@@ -85,6 +89,22 @@ func (e *Engine) ledgerHealth(ctx context.Context, c Config) Part {
 		return Part{StatusDegraded, "the journal belongs to another ledger; see the log"}
 	}
 	return Part{Status: StatusOK}
+}
+
+func (w *workers) applyHealth() Part {
+	applier := w.applier.Load()
+	if applier == nil {
+		return Part{Status: StatusOff}
+	}
+	if trouble, some := applier.Trouble(); some {
+		return Part{StatusDegraded, troubleText(trouble)}
+	}
+	return Part{Status: StatusOK}
+}
+
+// troubleText says for people what keeps records from the ledger.
+func troubleText(t forward.Trouble) string {
+	return "records do not reach the ledger; the oldest waits since " + t.Since.UTC().Format(time.RFC3339) + ": " + t.Reason
 }
 
 func (w *workers) relayHealth(ctx context.Context) Part {

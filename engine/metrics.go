@@ -23,6 +23,10 @@ var (
 		Name: "caddy_affiliate_audit_unbalanced_origins",
 		Help: "Origins whose sum does not hold or that lost a record; anything but 0 needs a person.",
 	})
+	waitingRefunds = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "caddy_affiliate_waiting_refunds",
+		Help: "Refunds of which something waits for conversions to take it from.",
+	})
 	forgottenRows = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "caddy_affiliate_forgotten_rows_total",
 		Help: "Rows of the books from which this node took what was older than its retention.",
@@ -36,7 +40,7 @@ var (
 // Collectors returns the metrics of the engine and of everything below it.
 func Collectors() []prometheus.Collector {
 	return slices.Concat(
-		[]prometheus.Collector{linkTableSize, auditJournalled, auditUnbalanced, forgottenRows, scrubbedRecords},
+		[]prometheus.Collector{linkTableSize, auditJournalled, auditUnbalanced, waitingRefunds, forgottenRows, scrubbedRecords},
 		journal.Collectors(), relay.Collectors(), forward.Collectors(),
 	)
 }

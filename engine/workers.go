@@ -31,6 +31,7 @@ type workers struct {
 	engine  *Engine
 	relay   *relay.Relay                    // nil without Redis
 	shipper atomic.Pointer[forward.Shipper] // nil until the journal is open, and without Redis
+	applier atomic.Pointer[forward.Applier] // nil until records are applied
 	loading chan struct{}                   // held by the one that writes the link table and its snapshot
 	tried   chan struct{}                   // closed after the first attempt at everything
 	rival   atomic.Bool                     // another ledger publishes its links on our relay
@@ -133,6 +134,7 @@ func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.L
 		w.config.Logger.Error("records are not applied", "error", err)
 		return
 	}
+	w.applier.Store(applier)
 	applier.Run(ctx)
 }
 

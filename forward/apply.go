@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
@@ -69,7 +70,10 @@ type Applier struct {
 	cursors map[string]uint64 // as last seen; the ledger's row is asked in each transaction
 	settled map[string]uint64
 	failing map[string]bool // by part
-	most    int             // records in the last step's largest batch
+
+	troubles troubles
+	lagging  bool // the metric shows a trouble
+	most     int  // records in the last step's largest batch
 }
 
 // NewApplier returns an applier; Run starts it. retain is how far the ledger may fall back without loss.
@@ -121,6 +125,11 @@ func (a *Applier) rest(ctx context.Context) {
 
 // report logs the first failure of a row of failures of one part, and its end.
 func (a *Applier) report(part string, err error) {
+	if err == nil {
+		a.troubles.end(part)
+	} else if !errors.Is(err, context.Canceled) {
+		a.troubles.note(part, "", time.Now(), err)
+	}
 	switch {
 	case err == nil && a.failing[part]:
 		delete(a.failing, part)
@@ -141,6 +150,9 @@ func (a *Applier) Step(ctx context.Context) (moved bool, err error) {
 		return false, err
 	}
 	batches, first := a.source.Read(ctx, after)
+	if first == nil {
+		a.troubles.keep(batches)
+	}
 	failed := 0
 	for _, b := range batches {
 		a.most = max(a.most, len(b.Entries))
@@ -156,7 +168,20 @@ func (a *Applier) Step(ctx context.Context) (moved bool, err error) {
 			break
 		}
 	}
+	a.showLag()
 	return moved, first
+}
+
+// showLag has the metric grow as long as something waits that does not get on.
+func (a *Applier) showLag() {
+	trouble, some := a.Trouble()
+	switch {
+	case some:
+		applyLag.Set(time.Since(trouble.Since).Seconds())
+	case a.lagging:
+		applyLag.Set(0)
+	}
+	a.lagging = some
 }
 
 // positions says from where to read each origin: after the ledger's cursor, as it was last seen. That is only where to
@@ -200,7 +225,15 @@ func (a *Applier) apply(ctx context.Context, b Batch) (bool, error) {
 	cancel()
 	if err != nil {
 		delete(a.cursors, b.Origin) // the commit may have happened: ask again (C3)
+		if ctx.Err() == nil {
+			a.troubles.note(b.Origin, b.Origin, oldest(records), err)
+		}
 		return false, err
+	}
+	if i := slices.IndexFunc(records, func(r ledger.Record) bool { return r.Seq > done.Cursor }); done.Hole && i >= 0 {
+		a.troubles.note(b.Origin, b.Origin, oldest(records[i:]), errHole)
+	} else {
+		a.troubles.end(b.Origin)
 	}
 	a.cursors[b.Origin] = done.Cursor
 	a.count(done, records, time.Since(began))

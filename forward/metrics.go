@@ -30,7 +30,7 @@ var (
 	})
 	applyLag = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "caddy_affiliate_apply_lag_seconds",
-		Help: "Age of the newest session or conversion at the moment it was applied.",
+		Help: "Age of the oldest record that the ledger does not take; where it takes all, of the newest at the moment it was applied.",
 	})
 	applied = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "caddy_affiliate_applied_sessions_total",

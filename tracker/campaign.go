@@ -35,9 +35,9 @@ const DefaultCommission = "default"
 // Commission is what a campaign pays on a conversion, or on the part of it that has the commission's name: a share or a
 // fixed sum, never both.
 type Commission struct {
-	Name    string  `json:"name"`            // 1 to 64 characters
-	Percent Percent `json:"percent"`         // of the amount, "12.5"; "0" where Fixed is given
-	Fixed   *Money  `json:"fixed,omitempty"` // for each conversion in this currency; others earn nothing by it
+	Name    string  `json:"name" required:"true"`            // 1 to 64 characters
+	Percent Percent `json:"percent" requiredWithout:"fixed"` // of the amount, "12.5"; "0" where Fixed is given
+	Fixed   *Money  `json:"fixed,omitempty"`                 // for each conversion in this currency; others earn nothing by it
 }
 
 // Coupon is a code that a buyer types in, which tells who sent them. Codes are compared without case and unique in the network.

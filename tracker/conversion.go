@@ -61,6 +61,7 @@ type Conversion struct {
 	Wage        int64  `json:"wage"` // the fee on it, minor units: the sum of the parts' wages
 
 	IsClosed   bool       `json:"is_closed"`   // only refunds and reversals change it any more
+	IsReversed bool       `json:"is_reversed"` // nothing is left of it; only a reversal does that, and nothing changes it any more
 	CheckedOut bool       `json:"checked_out"` // paid
 	PaidAt     *time.Time `json:"paid_at,omitempty"`
 
@@ -167,8 +168,10 @@ type ConversionUpdate struct {
 	Actor       string
 }
 
-// NewRefund takes part of a conversion's amount back. It may come after the payout, and before the conversion itself: then
-// it waits for it. Its identity is (network, source, external id), for ever.
+// NewRefund takes an amount back from the conversions of an external id that are in its currency and no duplicates, the
+// oldest first. It may come after the payout. What they do not have waits for more: for the first conversion, for a further
+// one of the duplicate policy new, and for a larger amount by the policy update. Its identity is (network, source, external
+// id), until it is withdrawn.
 type NewRefund struct {
 	Network              string
 	Source               string         // default: SourceAPI; of the refund and the conversion
@@ -189,12 +192,22 @@ type Refund struct {
 	ExternalID           string         `json:"external_id"`
 	ConversionType       ConversionType `json:"conversion_type"`
 	ConversionExternalID string         `json:"conversion_external_id"`
-	ConversionID         string         `json:"conversion_id,omitempty"` // empty: the conversion has not been reported yet
+	ConversionID         string         `json:"conversion_id,omitempty"` // the first that it took something from; empty: none yet
 	Amount               int64          `json:"amount"`                  // asked for, minor units
-	Taken                int64          `json:"taken"`                   // of it, what the conversion still had; 0 while it waits
+	Taken                int64          `json:"taken"`                   // of it, what the conversions had
+	Waiting              int64          `json:"waiting"`                 // of it, what waits for more of them
 	Currency             string         `json:"currency"`
 	Note                 string         `json:"note,omitempty"`
 	CreatedAt            time.Time      `json:"created_at"`
+}
+
+// RefundFilter selects refunds; a zero field selects all.
+type RefundFilter struct {
+	Waiting              *bool // whether anything of it waits
+	ExternalID           string
+	ConversionExternalID string
+	ConversionType       ConversionType
+	Source               string
 }
 
 // ConversionFilter selects conversions; a zero field selects all. Bounds are inclusive. The first ten are Affili's.
@@ -202,6 +215,7 @@ type ConversionFilter struct {
 	Status              ConversionStatus
 	ExternalID          string
 	IsClosed            *bool
+	IsReversed          *bool // not Affili's
 	CheckedOut          *bool
 	MinCommissionAmount *int64 // of the sum of the sub-amounts
 	MaxCommissionAmount *int64

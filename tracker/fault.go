@@ -12,6 +12,7 @@ var (
 	ErrInUse       = errors.New("is in use")                                    // it cannot be deleted, only archived
 	ErrConflict    = errors.New("was reported before with other content")       // the same identity, another content
 	ErrClosed      = errors.New("is closed")                                    // a paid conversion takes refunds and nothing else
+	ErrReversed    = errors.New("is reversed")                                  // nothing is left of it, and nothing brings it back
 	ErrTransition  = errors.New("cannot change in this way")                    // such as paying what was rejected
 	ErrIdempotency = errors.New("the idempotency key was used with other data") // within its 30 days
 	ErrCursor      = errors.New("the cursor is not one of ours")

@@ -9,12 +9,13 @@ import (
 
 // Money is an amount in a currency.
 type Money struct {
-	Amount   int64  `json:"amount"`   // minor units: cents of EUR, yen of JPY, thousandths of KWD
-	Currency string `json:"currency"` // ISO 4217, upper case
+	Amount   int64  `json:"amount" required:"true"`   // minor units: cents of EUR, yen of JPY, thousandths of KWD
+	Currency string `json:"currency" required:"true"` // ISO 4217, upper case
 }
 
-// MaxAmount is the largest amount of one conversion, refund or transaction, in minor units, so that no sum overflows.
-const MaxAmount = 1_000_000_000_000_000
+// MaxAmount is the largest amount of one conversion, refund or transaction, in minor units: a hundred thousand million euros.
+// So a 64-bit number holds the sum of 900,000 of the largest.
+const MaxAmount = 10_000_000_000_000
 
 // The most digits of an amount as text, before and after the point. More are never looked at: a number such as 1e2000000000
 // would keep a decimal library busy for hours.

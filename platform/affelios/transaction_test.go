@@ -53,11 +53,11 @@ func TestTransactionsAndTheirSums(t *testing.T) {
 func TestAmountsAreReadDigitByDigit(t *testing.T) {
 	s := newShop(t, func(o *Options) { o.Currency = "KWD" })
 	s.create("c-1", "")
-	for i, amount := range []string{"0", "-0", "0.1", "-12.345", "1000000000000", "999999999999.999", `"7.5"`, "null", "1.500000"} {
+	for i, amount := range []string{"0", "-0", "0.1", "-12.345", "10000000000", "9999999999.999", `"7.5"`, "null", "1.500000"} {
 		s.do("POST", "/api/v1/transaction", deposit(fmt.Sprintf("t-%d", i), `,"grossRevenue":`+amount)).want(202)
 	}
 	for _, amount := range []string{
-		"1e400", "1E2", "0.30000000000000004", "0.0001", "1000000000000.001", "99999999999999999999999999", `"NaN"`, `"Infinity"`, `""`,
+		"1e400", "1E2", "0.30000000000000004", "0.0001", "10000000000.001", "99999999999999999999999999", `"NaN"`, `"Infinity"`, `""`,
 		`"1,5"`, `" 1"`, `"+1"`, `"--1"`, `"1e2"`, "true", "[]", "{}", `"0x10"`, `"١"`, "-1e400", "1." + strings.Repeat("0", 1000),
 	} {
 		s.do("POST", "/api/v1/transaction", deposit("x", `,"grossRevenue":`+amount)).refused(400, "GrossRevenue")

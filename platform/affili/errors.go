@@ -48,6 +48,7 @@ var bookFailures = []struct {
 }{
 	{tracker.ErrNotFound, errNotFound},
 	{tracker.ErrClosed, fails(http.StatusConflict, "is_closed", "is 1: the conversion cannot be changed any more")},
+	{tracker.ErrReversed, fails(http.StatusConflict, "status", "cannot change any more: the conversion was reversed")},
 	{tracker.ErrTransition, fails(http.StatusConflict, "status", "cannot change in this way")},
 	{tracker.ErrConflict, fails(http.StatusConflict, "external_id", "was reported before with other content")},
 	{tracker.ErrCursor, fails(http.StatusUnprocessableEntity, "after", "is not what next said")},

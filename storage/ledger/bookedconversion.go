@@ -32,12 +32,16 @@ func (c *bookedConversion) earns() bool {
 	return c.Status == tracker.StatusPending || c.Status == tracker.StatusApproved
 }
 
-// setParts gives the conversion these parts, with the wages that its rules pay on them.
+// setParts gives the conversion these parts, with the wages that its rules pay on them. What refunds have taken wholly earns
+// nothing, no fixed sum either, whatever its parts are called now.
 func (c *bookedConversion) setParts(parts []tracker.Part) {
 	c.Commissions = tracker.Wages(parts, c.Currency, c.rules)
 	c.Amount = 0
 	for _, part := range parts {
 		c.Amount += part.SubAmount
+	}
+	if c.Amount == 0 && c.refunded() > 0 {
+		c.takeAll()
 	}
 }
 
@@ -45,13 +49,12 @@ func (c *bookedConversion) setParts(parts []tracker.Part) {
 // that of fixed sums as well.
 func (c *bookedConversion) take(amount int64) (taken int64) {
 	taken = min(amount, c.Amount)
-	if taken == 0 {
-		return 0
-	}
-	parts := tracker.ScaleParts(c.Commissions, c.Amount-taken)
-	c.setParts(parts)
-	if c.Amount == 0 {
-		c.Commissions = parts
+	switch taken {
+	case 0:
+	case c.Amount:
+		c.takeAll()
+	default:
+		c.setParts(tracker.ScaleParts(c.Commissions, c.Amount-taken))
 	}
 	return taken
 }
@@ -60,12 +63,6 @@ func (c *bookedConversion) take(amount int64) (taken int64) {
 func (c *bookedConversion) takeAll() {
 	c.Commissions = tracker.ScaleParts(c.Commissions, 0)
 	c.Amount = 0
-}
-
-// reversed reports whether there is nothing left to reverse, since that was done.
-func (c *bookedConversion) reversed() bool {
-	last := slices.IndexFunc(c.History, func(e tracker.Change) bool { return e.Kind == tracker.ChangeReversed })
-	return last >= 0 && c.Amount == 0 && c.potentialWage() == 0
 }
 
 // refunded is what refunds and reversals have taken so far.

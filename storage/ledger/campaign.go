@@ -89,7 +89,8 @@ func (l *Ledger) Campaigns(
 }
 
 // UpdateCampaign changes a campaign by change, which gets its fields and whose error ends it. Errors are those of
-// CreateCampaign, and ErrNotFound.
+// CreateCampaign, and ErrNotFound. DefaultCampaign keeps its name: under another one it would be made again, without
+// commissions, with the next link that names none.
 func (l *Ledger) UpdateCampaign(
 	ctx context.Context, network string, id int64, change func(*tracker.CampaignFields) error,
 ) (tracker.Campaign, error) {
@@ -105,6 +106,9 @@ func (l *Ledger) UpdateCampaign(
 		}
 		if err := f.Check(); err != nil {
 			return err
+		}
+		if old.Name == DefaultCampaign && f.Name != old.Name {
+			return tracker.Invalid{{Field: "name", Message: "cannot change: links that name no campaign are in the one of this name"}}
 		}
 		if err := c.free(ctx, campaignKind.names, network, "name", f.Name, id); err != nil {
 			return err

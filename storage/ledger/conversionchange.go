@@ -12,8 +12,8 @@ import (
 // UpdateConversion changes a conversion's status or amount, or notes that it was paid, and returns it with its history.
 // What it is already needs no change and adds no entry.
 //
-// tracker.ErrNotFound: the network has no such conversion. tracker.ErrClosed: it was paid. tracker.ErrTransition: it is a
-// duplicate, or is to be paid without being approved. tracker.Invalid: something is wrong with the update.
+// tracker.ErrNotFound: the network has no such conversion. tracker.ErrClosed: it was paid. tracker.ErrReversed: it was
+// reversed. tracker.ErrTransition: it is a duplicate, or is to be paid without being approved. tracker.Invalid: something is wrong with the update.
 func (l *Ledger) UpdateConversion(
 	ctx context.Context, network, id string, u tracker.ConversionUpdate,
 ) (tracker.Conversion, error) {
@@ -31,8 +31,11 @@ func (l *Ledger) ReverseConversion(ctx context.Context, network, id, note, actor
 		return tracker.Conversion{}, fmt.Errorf("reversing a conversion: %w", err)
 	}
 	return l.changeConversion(ctx, network, id, func(b *books, c *bookedConversion) error {
-		if !c.reversed() {
-			c.change(b.now, tracker.Change{Kind: tracker.ChangeReversed, Note: note, Actor: actor}, c.takeAll)
+		if !c.IsReversed {
+			c.change(b.now, tracker.Change{Kind: tracker.ChangeReversed, Note: note, Actor: actor}, func() {
+				c.takeAll()
+				c.IsReversed = true
+			})
 		}
 		return nil
 	})
@@ -92,6 +95,8 @@ func (b *books) apply(c *bookedConversion, u tracker.ConversionUpdate) error {
 	switch {
 	case changes && c.IsClosed:
 		return tracker.ErrClosed
+	case changes && c.IsReversed:
+		return tracker.ErrReversed
 	case changes && c.Status == tracker.StatusDuplicated:
 		return tracker.ErrTransition
 	}

@@ -25,7 +25,10 @@ type dayKey struct {
 	paid                           bool
 }
 
-type daySum struct{ conversions, amount, wage int64 }
+type daySum struct {
+	conversions  int64
+	amount, wage wideSum
+}
 
 // move counts after instead of before; either may be nil.
 func (d daySums) move(before, after *tracker.Conversion) {
@@ -42,7 +45,7 @@ func (d daySums) add(o daySums) {
 
 func (d daySums) book(key dayKey, by daySum) {
 	sum := d[key]
-	d[key] = daySum{sum.conversions + by.conversions, sum.amount + by.amount, sum.wage + by.wage}
+	d[key] = daySum{sum.conversions + by.conversions, sum.amount.plus(by.amount), sum.wage.plus(by.wage)}
 }
 
 func (d daySums) count(c *tracker.Conversion, sign int64) {
@@ -53,7 +56,7 @@ func (d daySums) count(c *tracker.Conversion, sign int64) {
 		network: c.Network, day: dayOf(c.OccurredAt), affiliate: c.AffiliateID, campaign: c.CampaignID, link: c.LinkID,
 		sub1: c.Sub1, currency: c.Currency, status: c.Status, paid: c.CheckedOut,
 	}
-	d.book(key, daySum{sign, sign * c.Amount, sign * c.Wage})
+	d.book(key, daySum{sign, wide(sign * c.Amount), wide(sign * c.Wage)})
 }
 
 // dayOf is the day of a time: UTC, counted from 1970.
@@ -130,7 +133,7 @@ func (d daySums) write(ctx context.Context, l *Ledger, tx *sql.Tx) error {
 // rows lays the sums out by column.
 func (s daySummary) rows(sums daySums) Rows {
 	keys := slices.SortedFunc(maps.Keys(sums), dayKey.compare)
-	columns := make([]Column, 0, len(s.by)+3)
+	columns := make([]Column, 0, len(s.by)+5)
 	for _, name := range s.by {
 		columns = append(columns, dayColumn(name, keys))
 	}
@@ -139,15 +142,18 @@ func (s daySummary) rows(sums daySums) Rows {
 		of   func(daySum) int64
 	}{
 		{"conversions", func(n daySum) int64 { return n.conversions }},
-		{"amount", func(n daySum) int64 { return n.amount }},
-		{"wage", func(n daySum) int64 { return n.wage }},
+		{"amount_high", func(n daySum) int64 { return n.amount.high }},
+		{"amount", func(n daySum) int64 { return n.amount.low }},
+		{"wage_high", func(n daySum) int64 { return n.wage.high }},
+		{"wage", func(n daySum) int64 { return n.wage.low }},
 	} {
 		columns = append(columns, Column{Name: c.name, Int: each(keys, func(k dayKey) int64 { return c.of(sums[k]) })})
 	}
 	return Rows{
 		Table: s.table, Key: strings.Join(s.by, ", "), Len: len(keys), Columns: columns,
 		Conflict: strings.ReplaceAll(`UPDATE SET conversions = t.conversions + excluded.conversions,
-			amount = t.amount + excluded.amount, wage = t.wage + excluded.wage`, "t.", s.table+"."),
+			amount_high = t.amount_high + excluded.amount_high, amount = t.amount + excluded.amount,
+			wage_high = t.wage_high + excluded.wage_high, wage = t.wage + excluded.wage`, "t.", s.table+"."),
 	}
 }
 

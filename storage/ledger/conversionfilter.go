@@ -27,17 +27,18 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 	if f.Currency != "" {
 		asked = append(asked, condition{column: `c.currency`, test: ` = ?`, values: []any{f.Currency}})
 	}
-	truth := func(yes, no string, value *bool) {
+	truth := func(yes, no, index string, value *bool) {
 		switch {
 		case value == nil:
 		case *value:
-			asked = append(asked, condition{test: yes, index: "conversion_closed", kind: ordered})
+			asked = append(asked, condition{test: yes, index: index, kind: ordered})
 		default:
 			asked = append(asked, condition{test: no})
 		}
 	}
-	truth(`c.closed`, `NOT c.closed`, f.IsClosed)
-	truth(`c.closed AND c.paid_at <> 0`, `c.paid_at = 0`, f.CheckedOut)
+	truth(`c.closed`, `NOT c.closed`, "conversion_closed", f.IsClosed)
+	truth(`c.reversed`, `NOT c.reversed`, "conversion_reversed", f.IsReversed)
+	truth(`c.closed AND c.paid_at <> 0`, `c.paid_at = 0`, "conversion_closed", f.CheckedOut)
 	between := func(column, index string, low, high *int64) {
 		switch c := (condition{column: column, index: index, kind: sorted}); {
 		case low != nil && high != nil:

@@ -10,7 +10,7 @@ import (
 )
 
 const conversionColumns = `c.id, c.network, c.source, c.type, c.external_id, c.repeat, c.status, c.amount, c.currency, c.wage,
-	c.closed, c.paid_at, c.affiliate_id, coalesce(a.name, ''), c.campaign_id, coalesce(p.name, ''), c.link_id, c.code,
+	c.closed, c.reversed, c.paid_at, c.affiliate_id, coalesce(a.name, ''), c.campaign_id, coalesce(p.name, ''), c.link_id, c.code,
 	c.session_id, c.visitor_id, c.customer_id, c.sub1, c.coupon, c.name, c.occurred_at, c.created_at, c.updated_at,
 	c.commissions, e.rules, c.meta_data, e.decision`
 
@@ -22,7 +22,7 @@ func scanConversion(rows *sql.Rows) (*bookedConversion, error) {
 	var paid, occurred, created, updated int64
 	var parts, rules, meta, decision string
 	err := rows.Scan(&c.ID, &c.Network, &c.Source, &c.Type, &c.ExternalID, &c.Repeat, &c.Status, &c.Amount, &c.Currency, &c.Wage,
-		&c.IsClosed, &paid, &c.AffiliateID, &c.Affiliate, &c.CampaignID, &c.Campaign, &c.LinkID, &c.Code,
+		&c.IsClosed, &c.IsReversed, &paid, &c.AffiliateID, &c.Affiliate, &c.CampaignID, &c.Campaign, &c.LinkID, &c.Code,
 		&c.SessionID, &c.VisitorID, &c.CustomerID, &c.Sub1, &c.Coupon, &c.Name, &occurred, &created, &updated,
 		&parts, &rules, &meta, &decision)
 	if err != nil {
@@ -102,9 +102,9 @@ func (b *books) update(ctx context.Context, before *tracker.Conversion, c *booke
 		paid = millis(*c.PaidAt)
 	}
 	_, err := b.tx.ExecContext(ctx, `UPDATE conversion SET status = $2, amount = $3, wage = $4, closed = $5, paid_at = $6,
-		commissions = $7, coupon = $8, name = $9, meta_data = $10, updated_at = $11 WHERE id = $1`,
+		commissions = $7, coupon = $8, name = $9, meta_data = $10, updated_at = $11, reversed = $12 WHERE id = $1`,
 		c.ID, string(c.Status), c.Amount, c.Wage, c.IsClosed, paid, jsonText(c.Commissions), c.Coupon, c.Name, string(c.MetaData),
-		millis(c.UpdatedAt))
+		millis(c.UpdatedAt), c.IsReversed)
 	if err != nil {
 		return fmt.Errorf("changing a conversion: %w", err)
 	}

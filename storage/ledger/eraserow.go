@@ -92,11 +92,11 @@ func (e *eraser) forgetContents(ctx context.Context, c *tracker.Conversion) erro
 	return nil
 }
 
-// blankRefunds blanks the refunds of a conversion.
+// blankRefunds blanks the refunds of a conversion's identity: one may take from several conversions, and wait for more.
 func blankRefunds(ctx context.Context, tx *sql.Tx, c *tracker.Conversion) error {
 	refunds, err := readAll(ctx, tx, "refunds", scanAnswer, `UPDATE refund SET note = '', hash = 'erased'
-		WHERE network = $1 AND conversion_external_id = $2 AND conversion_type = $3 AND source = $4 AND conversion_id = $5
-		RETURNING id, answer`, c.Network, c.ExternalID, string(c.Type), c.Source, c.ID)
+		WHERE network = $1 AND conversion_external_id = $2 AND conversion_type = $3 AND source = $4
+		RETURNING id, answer`, c.Network, c.ExternalID, string(c.Type), c.Source)
 	if err != nil {
 		return err
 	}

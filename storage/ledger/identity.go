@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -102,7 +101,7 @@ func (b *books) differs(ctx context.Context, n tracker.NewConversion, id identit
 		if err := b.setRepeats(ctx, id, repeats+1); err != nil {
 			return reported{}, err
 		}
-		return b.create(ctx, n, hash, repeats, false)
+		return b.create(ctx, n, hash, repeats, policy == tracker.DuplicateNew)
 	case tracker.DuplicateUpdate:
 		if mayTakeOver(first, n) {
 			return b.takeOver(ctx, n, hash, first)
@@ -113,8 +112,7 @@ func (b *books) differs(ctx context.Context, n tracker.NewConversion, id identit
 
 // mayTakeOver reports whether the first conversion may take a later report's content: never when it is paid or taken back.
 func mayTakeOver(first *bookedConversion, n tracker.NewConversion) bool {
-	reversed := slices.ContainsFunc(first.History, func(e tracker.Change) bool { return e.Kind == tracker.ChangeReversed })
-	return !first.IsClosed && !reversed && first.Currency == n.Currency
+	return !first.IsClosed && !first.IsReversed && first.Currency == n.Currency
 }
 
 // answerTo returns the answer to the report with that content, or nil if there was none. With content that was erased, on
@@ -162,8 +160,9 @@ func (b *books) policy(ctx context.Context, n tracker.NewConversion, campaign in
 	return policy, nil
 }
 
-// takeOver gives the first conversion the content of a later report. What refunds have taken they keep. Who made it, and what
-// evidence decided, stays.
+// takeOver gives the first conversion the content of a later report. What refunds have taken they keep, and those that wait take
+// their part. Who made it, and what evidence decided, stays, and so does the status; but what a person has approved is not what
+// an edge that nobody trusts says now, so a person has to look again.
 func (b *books) takeOver(ctx context.Context, n tracker.NewConversion, hash string, c *bookedConversion) (reported, error) {
 	erased, err := b.tellsOfErased(ctx, n.Network, n.Evidence)
 	if err != nil {
@@ -173,17 +172,26 @@ func (b *books) takeOver(ctx context.Context, n tracker.NewConversion, hash stri
 		n.Coupon, n.Name, n.MetaData, hash = c.Coupon, "", nil, erasedHash
 	}
 	before := c.Conversion
+	if c.Status == tracker.StatusApproved && n.Actor == tracker.ActorEdge && n.Status != tracker.StatusApproved {
+		c.change(b.now, tracker.Change{
+			Kind: tracker.ChangeStatus, Note: "reported again with other content, which nobody has approved", Actor: n.Actor,
+		}, func() { c.Status = tracker.StatusPending })
+	}
 	c.change(b.now, tracker.Change{Kind: tracker.ChangeAmount, Note: "reported again with other content", Actor: n.Actor}, func() {
 		refunded := c.refunded()
 		c.setParts(n.Commissions)
 		c.take(refunded)
 		c.Coupon, c.Name, c.MetaData = n.Coupon, n.Name, n.MetaData
 	})
+	entry := len(c.History)
+	if err := b.takeWaiting(ctx, c); err != nil {
+		return reported{}, err
+	}
 	answer, err := json.Marshal(c.shown())
 	if err != nil {
 		return reported{}, fmt.Errorf("writing the answer: %w", err)
 	}
-	return reported{answer: answer}, b.update(ctx, &before, c, keptReport{len(c.History), hash, answer})
+	return reported{answer: answer}, b.update(ctx, &before, c, keptReport{entry, hash, answer})
 }
 
 // maxRefused is how many refused reports a conversion's history notes, so that a reporter who never gives up fills no disk.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -10,9 +11,9 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// RefundConversion takes part of a conversion's amount back, as far as it goes, also after the payout, and returns the
-// refund as JSON (tracker.Refund), as it is then. A refund of a conversion that was not reported yet waits for it. Who
-// reports the same refund again gets the same bytes and replayed is true.
+// RefundConversion takes an amount back from the conversions of an external id, also after the payout, and returns the refund as
+// JSON (tracker.Refund), as it is then. What they do not have waits for more of them. Who reports the same refund again gets the
+// same bytes and replayed is true.
 //
 // tracker.Invalid: something is wrong with it. tracker.ErrConflict: it was reported before with other content.
 func (l *Ledger) RefundConversion(ctx context.Context, n tracker.NewRefund) (answer []byte, replayed bool, err error) {
@@ -54,6 +55,7 @@ func (b *books) refund(ctx context.Context, n tracker.NewRefund) (answer []byte,
 			return nil, false, err
 		}
 	}
+	r.Waiting = r.Amount - r.Taken
 	if answer, err = json.Marshal(r); err != nil {
 		return nil, false, fmt.Errorf("writing the answer: %w", err)
 	}
@@ -76,45 +78,51 @@ func (b *books) refundAnswered(ctx context.Context, n tracker.NewRefund, hash st
 	return answer, nil
 }
 
-// refundNow takes the refund from the first of the identity's conversions that has something left and is no duplicate.
+// refundNow takes the refund from the identity's conversions in its currency, the oldest first.
 func (b *books) refundNow(ctx context.Context, id identity, r *tracker.Refund, actor string) error {
-	var target string
-	err := b.tx.QueryRowContext(ctx, `SELECT id FROM conversion WHERE network = $1 AND external_id = $2 AND type = $3 AND source = $4
-		ORDER BY status = 'duplicated', amount = 0, repeat LIMIT 1`, id.args()...).Scan(&target)
-	if err != nil {
-		return fmt.Errorf("finding the refund's conversion: %w", err)
-	}
-	c, err := b.read(ctx, `c.id = $1`, target)
+	targets, err := readAll(ctx, b.tx, "the refund's conversions", scanText, `SELECT id FROM conversion WHERE network = $1
+		AND external_id = $2 AND type = $3 AND source = $4 AND currency = $5 AND status <> 'duplicated' ORDER BY repeat`,
+		id.args(r.Currency)...)
 	if err != nil {
 		return err
 	}
-	if r.Currency != c.Currency {
+	if len(targets) == 0 {
 		return tracker.Invalid{{Field: "currency", Message: "is not the conversion's"}}
 	}
-	before := c.Conversion
-	b.takeRefund(c, r, actor)
-	return b.update(ctx, &before, c, keptReport{})
+	for _, target := range targets {
+		if r.Taken == r.Amount {
+			return nil
+		}
+		c, err := b.read(ctx, `c.id = $1`, target)
+		if err != nil {
+			return err
+		}
+		if c.Amount == 0 {
+			continue
+		}
+		before := c.Conversion
+		b.takeRefund(c, r, actor)
+		if err := b.update(ctx, &before, c, keptReport{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// takeRefund takes the refund from the conversion.
+// takeRefund takes what the refund has not got yet from the conversion, as far as it goes.
 func (b *books) takeRefund(c *bookedConversion, r *tracker.Refund, actor string) {
-	r.ConversionID = c.ID
+	r.ConversionID = cmp.Or(r.ConversionID, c.ID)
 	entry := tracker.Change{Kind: tracker.ChangeRefund, ExternalID: r.ExternalID, Note: r.Note, Actor: actor}
-	if r.Currency != c.Currency {
-		entry.Note = "in another currency, so nothing was taken"
-		c.change(b.now, entry, func() {})
-		return
-	}
-	c.change(b.now, entry, func() { r.Taken = c.take(r.Amount) })
+	c.change(b.now, entry, func() { r.Taken += c.take(r.Amount - r.Taken) })
 }
 
 func (b *books) insertRefund(ctx context.Context, r tracker.Refund, hash string, answer []byte, actor string) error {
 	done, err := b.tx.ExecContext(ctx, `INSERT INTO refund (id, network, source, external_id, hash, answer, conversion_type,
-		conversion_external_id, conversion_id, amount, taken, currency, note, actor, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+		conversion_external_id, conversion_id, amount, taken, waiting, currency, note, actor, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 		ON CONFLICT (network, source, external_id) DO NOTHING`,
 		r.ID, r.Network, r.Source, r.ExternalID, hash, string(answer), string(r.ConversionType), r.ConversionExternalID,
-		r.ConversionID, r.Amount, r.Taken, r.Currency, r.Note, actor, millis(r.CreatedAt))
+		r.ConversionID, r.Amount, r.Taken, r.Waiting, r.Currency, r.Note, actor, millis(r.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("adding a refund: %w", err)
 	}
@@ -124,27 +132,31 @@ func (b *books) insertRefund(ctx context.Context, r tracker.Refund, hash string,
 	return errClash // the same refund, of another conversion, at the same time
 }
 
-// waitingRefund is a refund that came before its conversion.
+// waitingRefund is a refund of which something waits.
 type waitingRefund struct {
 	tracker.Refund
 	actor string
 }
 
-// takeWaiting takes the refunds that wait for the conversion, in the order in which they came.
+// takeWaiting takes what waits for the conversion, in the order in which it came.
 func (b *books) takeWaiting(ctx context.Context, c *bookedConversion) error {
 	waiting, err := readAll(ctx, b.tx, "waiting refunds", func(rows *sql.Rows) (waitingRefund, error) {
 		var r waitingRefund
-		err := rows.Scan(&r.ID, &r.ExternalID, &r.Amount, &r.Currency, &r.Note, &r.actor)
+		err := rows.Scan(&r.ID, &r.ExternalID, &r.ConversionID, &r.Amount, &r.Taken, &r.Waiting, &r.Note, &r.actor)
 		return r, err
-	}, `SELECT id, external_id, amount, currency, note, actor FROM refund WHERE network = $1 AND conversion_external_id = $2
-		AND conversion_type = $3 AND source = $4 AND conversion_id = '' ORDER BY created_at, id`,
-		c.Network, c.ExternalID, string(c.Type), c.Source)
+	}, `SELECT id, external_id, conversion_id, amount, taken, waiting, note, actor FROM refund
+		WHERE network = $1 AND conversion_external_id = $2 AND conversion_type = $3 AND source = $4 AND currency = $5
+		AND waiting > 0 ORDER BY created_at, id`, c.Network, c.ExternalID, string(c.Type), c.Source, c.Currency)
 	if err != nil {
 		return err
 	}
 	for _, r := range waiting {
+		if c.Amount == 0 {
+			return nil
+		}
 		b.takeRefund(c, &r.Refund, r.actor)
-		_, err := b.tx.ExecContext(ctx, `UPDATE refund SET conversion_id = $2, taken = $3 WHERE id = $1`, r.ID, c.ID, r.Taken)
+		_, err := b.tx.ExecContext(ctx, `UPDATE refund SET conversion_id = $2, taken = $3, waiting = $4 WHERE id = $1`,
+			r.ID, r.ConversionID, r.Taken, r.Amount-r.Taken)
 		if err != nil {
 			return fmt.Errorf("taking a refund that waited: %w", err)
 		}

@@ -61,18 +61,21 @@ type reportKey struct {
 type moneySums struct {
 	currency                                string
 	pending, approved, rejected, duplicated int64
-	amount, wage, wagePaid                  int64
+	amount, wage, wagePaid                  wideSum
 }
 
 func (m moneySums) minus(o moneySums) moneySums {
 	return moneySums{
 		currency: m.currency, pending: m.pending - o.pending, approved: m.approved - o.approved, rejected: m.rejected - o.rejected,
-		duplicated: m.duplicated - o.duplicated, amount: m.amount - o.amount, wage: m.wage - o.wage, wagePaid: m.wagePaid - o.wagePaid,
+		duplicated: m.duplicated - o.duplicated, amount: m.amount.minus(o.amount), wage: m.wage.minus(o.wage), wagePaid: m.wagePaid.minus(o.wagePaid),
 	}
 }
 
-// isNothing reports whether there is no money and no conversion in the sums.
-func (m moneySums) isNothing() bool { return m == moneySums{currency: m.currency} }
+// isNothing reports whether no money and no conversion is left in the sums. Of one that is kept in two parts either may be left.
+func (m moneySums) isNothing() bool {
+	return m.pending|m.approved|m.rejected|m.duplicated == 0 &&
+		m.amount.number() == 0 && m.wage.number() == 0 && m.wagePaid.number() == 0
+}
 
 func (r *tally) check() error {
 	var wrong tracker.Invalid
@@ -154,7 +157,8 @@ func (r *tally) readClicks(ctx context.Context, tx *sql.Tx, from reportSource) e
 func (r *tally) readMoney(ctx context.Context, tx *sql.Tx, from reportSource) error {
 	rows := 0
 	var m moneySums
-	into := []any{&m.currency, &m.pending, &m.approved, &m.rejected, &m.duplicated, &m.amount, &m.wage, &m.wagePaid}
+	into := []any{&m.currency, &m.pending, &m.approved, &m.rejected, &m.duplicated,
+		&m.amount.high, &m.amount.low, &m.wage.high, &m.wage.low, &m.wagePaid.high, &m.wagePaid.low}
 	return r.each(ctx, tx, from, into, func(key reportKey) error {
 		if m.isNothing() {
 			return nil
@@ -251,7 +255,7 @@ func (r *tally) row(k reportKey, c clickCounts, m moneySums) tracker.ReportRow {
 		LinkID: k.linkID, Code: k.code, Sub1: k.sub1,
 		Clicks: c.clicks, UniqueClicks: c.uniques, Bots: c.bots, OtherClicks: c.others,
 		Currency: m.currency, Conversions: m.pending + m.approved, Pending: m.pending, Approved: m.approved,
-		Rejected: m.rejected, Duplicated: m.duplicated, Amount: m.amount, Wage: m.wage, WagePaid: m.wagePaid,
+		Rejected: m.rejected, Duplicated: m.duplicated, Amount: m.amount.number(), Wage: m.wage.number(), WagePaid: m.wagePaid.number(),
 	}
 	if r.by[tracker.ByDay] {
 		row.Day = time.UnixMilli(k.day * dayMillis).UTC().Format(time.DateOnly)

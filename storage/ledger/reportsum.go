@@ -23,8 +23,11 @@ var moneyColumns = []string{
 	`CASE WHEN d.status = 'approved' THEN d.conversions ELSE 0 END`,
 	`CASE WHEN d.status = 'rejected' THEN d.conversions ELSE 0 END`,
 	`CASE WHEN d.status = 'duplicated' THEN d.conversions ELSE 0 END`,
+	`CASE WHEN d.status IN ('pending', 'approved') THEN d.amount_high ELSE 0 END`,
 	`CASE WHEN d.status IN ('pending', 'approved') THEN d.amount ELSE 0 END`,
+	`CASE WHEN d.status IN ('pending', 'approved') THEN d.wage_high ELSE 0 END`,
 	`CASE WHEN d.status IN ('pending', 'approved') THEN d.wage ELSE 0 END`,
+	`CASE WHEN d.status IN ('pending', 'approved') AND d.paid THEN d.wage_high ELSE 0 END`,
 	`CASE WHEN d.status IN ('pending', 'approved') AND d.paid THEN d.wage ELSE 0 END`,
 }
 

@@ -14,7 +14,8 @@ import (
 // AddTransaction adds a transaction of a customer, moves the customer's sums, and returns the transaction as JSON
 // (tracker.Transaction). Whoever reports the same one again gets the same bytes and replayed is true.
 //
-// tracker.Invalid: something is wrong with it. tracker.ErrConflict: the network has a transaction of that external id with
+// tracker.Invalid: something is wrong with it, or it would take one of the customer's sums past MaxCustomerSum.
+// tracker.ErrConflict: the network has a transaction of that external id with
 // other content. ErrNotFound: the network and brand have no such customer.
 func (l *Ledger) AddTransaction(ctx context.Context, n tracker.NewTransaction) (answer []byte, replayed bool, err error) {
 	if err = n.Check(); err == nil {
@@ -116,7 +117,8 @@ func (b *books) addToSum(ctx context.Context, t *tracker.Transaction) error {
 		(customer_sum.first_deposit_at = 0 OR excluded.first_deposit_at < customer_sum.first_deposit_at) THEN `
 	const earlierCPA = `CASE WHEN excluded.first_cpa_at > 0 AND
 		(customer_sum.first_cpa_at = 0 OR excluded.first_cpa_at < customer_sum.first_cpa_at) THEN `
-	_, err := b.tx.ExecContext(ctx, `INSERT INTO customer_sum (customer_id, currency, transactions, deposits, first_deposit_at,
+	var sums customerSums
+	err := b.tx.QueryRowContext(ctx, `INSERT INTO customer_sum (customer_id, currency, transactions, deposits, first_deposit_at,
 		first_deposit, gross_revenue, wagered, rev_share_commission, cpa_commission, fixed_commission, first_cpa_at)
 		VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (customer_id, currency) DO UPDATE SET
@@ -129,13 +131,36 @@ func (b *books) addToSum(ctx context.Context, t *tracker.Transaction) error {
 		rev_share_commission = customer_sum.rev_share_commission + excluded.rev_share_commission,
 		cpa_commission = customer_sum.cpa_commission + excluded.cpa_commission,
 		fixed_commission = customer_sum.fixed_commission + excluded.fixed_commission,
-		first_cpa_at = `+earlierCPA+`excluded.first_cpa_at ELSE customer_sum.first_cpa_at END`,
+		first_cpa_at = `+earlierCPA+`excluded.first_cpa_at ELSE customer_sum.first_cpa_at END
+		RETURNING deposits, gross_revenue, wagered, rev_share_commission, cpa_commission, fixed_commission`,
 		t.CustomerID, t.Currency, t.Deposit, firstAt, firstDeposit,
-		t.GrossRevenue, t.Wagered, t.RevShareCommission, t.CPACommission, t.FixedCommission, firstCPAAt)
+		t.GrossRevenue, t.Wagered, t.RevShareCommission, t.CPACommission, t.FixedCommission, firstCPAAt).
+		Scan(&sums[0], &sums[1], &sums[2], &sums[3], &sums[4], &sums[5])
 	if err != nil {
 		return fmt.Errorf("moving the customer's sums: %w", err)
 	}
-	return nil
+	return sums.check()
+}
+
+// MaxCustomerSum bounds each sum of a customer in a currency, on both sides of 0, in minor units: a transaction that would take
+// one past it is refused before the sum has no room left.
+const MaxCustomerSum = 100_000 * tracker.MaxAmount
+
+// customerSums are those of customerSumFields.
+type customerSums [6]int64
+
+var customerSumFields = [6]string{
+	"deposit", "gross_revenue", "wagered", "rev_share_commission", "cpa_commission", "fixed_commission",
+}
+
+func (s customerSums) check() error {
+	var wrong tracker.Invalid
+	for i, sum := range s {
+		if sum > MaxCustomerSum || sum < -MaxCustomerSum {
+			wrong.Add(customerSumFields[i], fmt.Sprintf("takes the customer's sum past %d minor units", int64(MaxCustomerSum)))
+		}
+	}
+	return wrong.Err()
 }
 
 const selectTransactions = `SELECT t.id, t.network, t.customer_id, t.external_id, t.type, t.time, t.currency, t.deposit,

@@ -64,17 +64,17 @@ var fill = []string{
 	SELECT d.id, 1, d.at, 'created', d.status, d.amount, d.wage, '', '', m.actor, m.hash, m.rules, m.decision, ''
 	FROM made d, model m ORDER BY d.i`,
 
-	`INSERT INTO conversion_day (network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid, conversions, amount, wage)
+	`INSERT INTO conversion_day (network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid, conversions, amount_high, amount, wage_high, wage)
 	SELECT m.network, d.at / @day, d.affiliate_id, m.campaign_id, d.link_id, d.sub1, m.currency, d.status, d.paid, count(*),
-	sum(d.amount), sum(d.wage) FROM made d, model m WHERE d.at / @day < @now / @day AND d.at / @day >= @now / @day - @reportDays
+	0, sum(d.amount), 0, sum(d.wage) FROM made d, model m WHERE d.at / @day < @now / @day AND d.at / @day >= @now / @day - @reportDays
 	GROUP BY m.network, d.at / @day, d.affiliate_id, m.campaign_id, d.link_id, d.sub1, m.currency, d.status, d.paid`,
 
-	`INSERT INTO conversion_partner_day (network, day, affiliate_id, campaign_id, currency, status, paid, conversions, amount, wage)
-	SELECT network, day, affiliate_id, campaign_id, currency, status, paid, sum(conversions), sum(amount), sum(wage) FROM conversion_day
+	`INSERT INTO conversion_partner_day (network, day, affiliate_id, campaign_id, currency, status, paid, conversions, amount_high, amount, wage_high, wage)
+	SELECT network, day, affiliate_id, campaign_id, currency, status, paid, sum(conversions), sum(amount_high), sum(amount), sum(wage_high), sum(wage) FROM conversion_day
 	WHERE day < @now / @day GROUP BY network, day, affiliate_id, campaign_id, currency, status, paid`,
 
-	`INSERT INTO conversion_sub_day (network, day, sub1, currency, status, paid, conversions, amount, wage)
-	SELECT network, day, sub1, currency, status, paid, sum(conversions), sum(amount), sum(wage) FROM conversion_day
+	`INSERT INTO conversion_sub_day (network, day, sub1, currency, status, paid, conversions, amount_high, amount, wage_high, wage)
+	SELECT network, day, sub1, currency, status, paid, sum(conversions), sum(amount_high), sum(amount), sum(wage_high), sum(wage) FROM conversion_day
 	WHERE day < @now / @day AND sub1 <> '' GROUP BY network, day, sub1, currency, status, paid`,
 
 	// What 167 sessions of each link a day come to, each with one of the link's five sub-ids: 10,050,000 in all.

@@ -55,12 +55,13 @@ func balanced(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	const sums = `SELECT network, occurred_at / 86400000 AS day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid_at > 0 AS paid,
 		count(*)::bigint AS conversions, sum(amount)::bigint AS amount, sum(wage)::bigint AS wage FROM conversion GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9`
-	const kept = `SELECT network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid, conversions, amount, wage
-		FROM conversion_day WHERE conversions <> 0 OR amount <> 0 OR wage <> 0`
+	const amount, wage = `amount_high * 1000000000 + amount`, `wage_high * 1000000000 + wage`
+	const columns, summed = `conversions, ` + amount + `, ` + wage, `sum(conversions)::bigint, sum(amount)::bigint, sum(wage)::bigint`
+	const counted = ` WHERE conversions <> 0 OR ` + amount + ` <> 0 OR ` + wage + ` <> 0`
+	const kept = `SELECT network, day, affiliate_id, campaign_id, link_id, sub1, currency, status, paid, conversions,
+		` + amount + ` AS amount, ` + wage + ` AS wage FROM conversion_day` + counted
 	const partners = `SELECT network, day, affiliate_id, campaign_id, currency, status, paid, `
 	const subs = `SELECT network, day, sub1, currency, status, paid, `
-	const columns, summed = `conversions, amount, wage`, `sum(conversions)::bigint, sum(amount)::bigint, sum(wage)::bigint`
-	const counted = ` WHERE conversions <> 0 OR amount <> 0 OR wage <> 0`
 	for what, question := range map[string]string{
 		"sums of a partner that are not those of their links": `SELECT count(*) FROM ((` + partners + columns + ` FROM conversion_partner_day` + counted +
 			`) EXCEPT (` + partners + summed + ` FROM (` + kept + `) k GROUP BY 1, 2, 3, 4, 5, 6, 7)) AS wrong`,
@@ -75,8 +76,10 @@ func balanced(t *testing.T, conn *pgx.Conn) {
 		"conversions that are not the sum of their parts": `SELECT count(*) FROM conversion c, LATERAL (SELECT sum((part->>'sub_amount')::bigint) AS amount,
 			sum((part->>'wage')::bigint) AS wage FROM json_array_elements(c.commissions::json) part) p
 			WHERE (c.amount, c.wage) IS DISTINCT FROM (p.amount, p.wage)`,
-		"refunds that were not taken once, as they say": `SELECT count(*) FROM refund r WHERE r.taken IS DISTINCT FROM (SELECT -sum(amount)
-			FROM conversion_change h WHERE h.conversion_id = r.conversion_id AND h.kind = 'refund' AND h.external_id = r.external_id)`,
+		"refunds that were not taken once, as they say": `SELECT count(*) FROM refund r WHERE r.taken IS DISTINCT FROM
+			coalesce((SELECT -sum(h.amount) FROM conversion_change h JOIN conversion c ON c.id = h.conversion_id
+			WHERE c.network = r.network AND c.external_id = r.conversion_external_id AND c.type = r.conversion_type AND c.source = r.source
+			AND h.kind = 'refund' AND h.external_id = r.external_id), 0)`,
 	} {
 		if n := number(t, conn, question); n > 0 {
 			t.Errorf("there are %d %s", n, what)

@@ -18,7 +18,25 @@ var campaignTests = []test{
 	{"changes", testCampaignChange},
 	{"another network's campaign is not found", testCampaignTenancy},
 	{"one with a link or a coupon cannot be deleted", testCampaignDelete},
+	{"the default one keeps its name", testDefaultCampaign},
 	{"pages and filters", testCampaignPages},
+}
+
+// testDefaultCampaign renames the campaign of links that name none: the next such link would be in one that pays nothing.
+func testDefaultCampaign(t *testing.T, db Database) {
+	l := open(t, db)
+	link := addLink(t, l, ledger.NewLink{Network: "acme", Code: "one"})
+	_, err := l.UpdateCampaign(t.Context(), "acme", link.CampaignID, func(f *tracker.CampaignFields) error {
+		f.Name = "Main"
+		return nil
+	})
+	var invalid tracker.Invalid
+	if !errors.As(err, &invalid) || len(invalid) != 1 || invalid[0].Field != "name" {
+		t.Errorf("it is renamed: %v", err)
+	}
+	if next := addLink(t, l, ledger.NewLink{Network: "acme", Code: "two"}); next.CampaignID != link.CampaignID {
+		t.Errorf("the next link is in the campaign %d, not %d", next.CampaignID, link.CampaignID)
+	}
 }
 
 func makeCampaign(t *testing.T, l *ledger.Ledger, network string, f tracker.CampaignFields) tracker.Campaign {

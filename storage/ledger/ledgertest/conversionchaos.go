@@ -45,7 +45,7 @@ func testInterleaving(t *testing.T, db Database) {
 
 // expected reports whether err is one of those that racing others can end in.
 func expected(err error) bool {
-	return slices.ContainsFunc([]error{tracker.ErrConflict, tracker.ErrClosed, tracker.ErrTransition}, func(fault error) bool {
+	return slices.ContainsFunc([]error{tracker.ErrConflict, tracker.ErrClosed, tracker.ErrReversed, tracker.ErrTransition}, func(fault error) bool {
 		return errors.Is(err, fault)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,43 +16,81 @@ var modelTests = []test{
 	{"any sequence leaves the books as the model says", testModel},
 }
 
-// model is what the books should say, reckoned in the plainest way: conversions of one part each, at 10 %.
+// model is what the books should say, reckoned in the plainest way: conversions at 10 %, but for parts of the name "fx", which
+// earn 5 EUR, once for the conversion.
 type model struct {
 	conversions map[string][]*modelConversion // by external id
 	answers     map[string][]byte             // to reports and refunds, by what they say
 	refunds     map[string]string             // what a refund's id stands for
-	waiting     map[string][]int64            // refunds, by the conversion's external id
+	waiting     map[string][]int64            // what waits of refunds, by the conversions' external id
 }
 
 type modelConversion struct {
 	id               string
 	status           tracker.ConversionStatus
-	amount, refunded int64
+	parts            []tracker.Part
+	refunded         int64
 	closed, reversed bool
 	entries          int
 	refused          int
 }
 
-func (c *modelConversion) wage() int64 {
-	if c.status == tracker.StatusRejected || c.status == tracker.StatusDuplicated {
-		return 0
+func (c *modelConversion) amount() (sum int64) {
+	for _, part := range c.parts {
+		sum += part.SubAmount
 	}
-	return (c.amount + 5) / 10
+	return sum
 }
 
+func (c *modelConversion) wage() int64 {
+	taken := c.amount() == 0 && (c.refunded > 0 || c.reversed)
+	if taken || c.status == tracker.StatusRejected || c.status == tracker.StatusDuplicated {
+		return 0
+	}
+	fixed, share := int64(0), int64(0)
+	for _, part := range c.parts {
+		if part.Name == "fx" {
+			fixed = 500
+		} else {
+			share += part.SubAmount
+		}
+	}
+	return (share+5)/10 + fixed
+}
+
+// take takes at most amount, and adds an entry if there was anything to take.
 func (c *modelConversion) take(amount int64) int64 {
-	amount = min(amount, c.amount)
-	c.amount -= amount
-	c.refunded += amount
-	c.entries++
+	amount = min(amount, c.amount())
+	if amount > 0 {
+		c.parts = tracker.ScaleParts(c.parts, c.amount()-amount)
+		c.refunded += amount
+		c.entries++
+	}
 	return amount
+}
+
+// takeWaiting takes what waits of refunds.
+func (m *model) takeWaiting(externalID string, c *modelConversion) {
+	var left []int64
+	for _, amount := range m.waiting[externalID] {
+		if amount -= c.take(amount); amount > 0 {
+			left = append(left, amount)
+		}
+	}
+	m.waiting[externalID] = left
 }
 
 // testModel does anything in any order to few conversions, on two ledgers in turn, and compares every answer.
 func testModel(t *testing.T, db Database) {
 	s := newShop(t, db)
+	if _, err := s.UpdateCampaign(t.Context(), s.network, s.sales.ID, func(f *tracker.CampaignFields) error {
+		f.Commissions = append(f.Commissions, tracker.Commission{Name: "fx", Fixed: &tracker.Money{Amount: 500, Currency: "EUR"}})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	hubs := []*shop{s, s.also(db)}
-	for seed := range uint64(4) {
+	for seed := range uint64(6) {
 		m := &modelRun{
 			rand: rand.New(rand.NewPCG(seed, 1)), hubs: hubs, prefix: fmt.Sprintf("%d-", seed),
 			model: model{map[string][]*modelConversion{}, map[string][]byte{}, map[string]string{}, map[string][]int64{}},
@@ -96,14 +135,29 @@ func (m *modelRun) step(s *shop) {
 	}
 }
 
+// someParts are one, two or three parts that come to the amount.
+func (m *modelRun) someParts(amount int64) []tracker.Part {
+	switch m.rand.IntN(4) {
+	case 0:
+		return []tracker.Part{{Name: "fx", SubAmount: amount}}
+	case 1:
+		return []tracker.Part{{Name: "books", SubAmount: amount / 3}, {Name: "fx", SubAmount: amount - amount/3}}
+	case 2:
+		return []tracker.Part{{Name: "fx"}, {Name: "books", SubAmount: amount - amount/4}, {Name: "fx", SubAmount: amount / 4}}
+	default:
+		return []tracker.Part{{Name: tracker.DefaultCommission, SubAmount: amount}}
+	}
+}
+
 // report reports a sale with one of a few amounts, mostly of identities that are known.
 func (m *modelRun) report(s *shop, externalID string) {
 	sub1 := []string{"", "mail", "news"}[m.rand.IntN(3)]
 	n := s.saleFrom("ann", sub1, externalID, []int64{0, 5, 999, 1000, 77777}[m.rand.IntN(5)])
+	n.Commissions = m.someParts(n.Amount)
 	n.Duplicates = []tracker.DuplicatePolicy{
 		"", tracker.DuplicateReject, tracker.DuplicateUpdate, tracker.DuplicateNew, tracker.DuplicateMark, tracker.DuplicateIgnore,
 	}[m.rand.IntN(6)]
-	key := fmt.Sprintf("%s %d", externalID, n.Amount)
+	key := fmt.Sprintf("%s %v", externalID, n.Commissions)
 	answer, replayed, err := s.CreateConversion(s.Context(), n)
 	list := m.conversions[externalID]
 	if known := m.answers[key]; known != nil {
@@ -123,20 +177,18 @@ func (m *modelRun) report(s *shop, externalID string) {
 			s.Errorf("ignored: replayed %t, %v, %s", replayed, err, answer)
 		}
 		return
-	case policy == tracker.DuplicateNew || policy == tracker.DuplicateMark:
-		c = &modelConversion{status: tracker.StatusPending, amount: n.Amount, entries: 1}
-		if policy == tracker.DuplicateMark {
-			c.status = tracker.StatusDuplicated
-		}
-		for _, amount := range m.waiting[externalID] {
-			c.take(amount)
-		}
-		m.waiting[externalID] = nil
+	case policy == tracker.DuplicateNew:
+		c = &modelConversion{status: tracker.StatusPending, parts: n.Commissions, entries: 1}
+		m.takeWaiting(externalID, c)
+		m.conversions[externalID] = append(list, c)
+	case policy == tracker.DuplicateMark:
+		c = &modelConversion{status: tracker.StatusDuplicated, parts: n.Commissions, entries: 1}
 		m.conversions[externalID] = append(list, c)
 	case policy == tracker.DuplicateUpdate && !list[0].closed && !list[0].reversed:
 		c = list[0]
-		c.amount = max(0, n.Amount-c.refunded)
+		c.parts = tracker.ScaleParts(n.Commissions, max(0, n.Amount-c.refunded))
 		c.entries++
+		m.takeWaiting(externalID, c)
 	default:
 		if !errors.Is(err, tracker.ErrConflict) {
 			s.Errorf("another content: %v", err)
@@ -172,36 +224,28 @@ func (m *modelRun) refund(s *shop, externalID string) {
 	}
 	m.refunds[n.ExternalID], m.answers[n.ExternalID] = says, answer
 	got := decode[tracker.Refund](s, answer)
-	target := m.target(externalID)
-	if target == nil {
+	if len(m.conversions[externalID]) == 0 {
 		m.waiting[externalID] = append(m.waiting[externalID], n.Amount)
-		target = &modelConversion{}
-	} else if taken := target.take(n.Amount); got.Taken != taken {
-		s.Errorf("the refund took %d, want %d", got.Taken, taken)
+		n.Amount = 0
 	}
-	if got.ConversionID != target.id {
-		s.Errorf("the refund went to %q, want %q", got.ConversionID, target.id)
-	}
-}
-
-// target is the conversion from which a refund takes: the first that is no duplicate and has something left.
-func (m *modelRun) target(externalID string) *modelConversion {
-	var best *modelConversion
-	rank := func(c *modelConversion) (n int) {
-		if c.status == tracker.StatusDuplicated {
-			n += 2
-		}
-		if c.amount == 0 {
-			n++
-		}
-		return n
-	}
+	var taken int64
+	first := ""
 	for _, c := range m.conversions[externalID] {
-		if best == nil || rank(c) < rank(best) {
-			best = c
+		if c.status == tracker.StatusDuplicated {
+			continue
 		}
+		part := c.take(n.Amount - taken)
+		if part > 0 && first == "" {
+			first = c.id
+		}
+		taken += part
 	}
-	return best
+	if rest := n.Amount - taken; rest > 0 {
+		m.waiting[externalID] = append(m.waiting[externalID], rest)
+	}
+	if got.Taken != taken || got.ConversionID != first || got.Taken+got.Waiting != got.Amount {
+		s.Errorf("the refund is %+v, want %d taken, first of %q", got, taken, first)
+	}
 }
 
 // change updates or reverses a conversion.
@@ -211,44 +255,23 @@ func (m *modelRun) change(s *shop, c *modelConversion) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		if entries := len(got.History); entries == c.entries+1 {
-			c.take(c.amount)
+		if !c.reversed {
+			c.parts = tracker.ScaleParts(c.parts, 0)
 			c.reversed = true
-		} else if c.amount != 0 || entries != c.entries {
-			s.Errorf("a reversal left %d", c.amount)
+			c.entries++
 		}
 		m.compare(s, got, c)
 		return
 	}
-	var u tracker.ConversionUpdate
-	var want error
-	switch m.rand.IntN(5) {
-	case 0:
-		amount := m.rand.Int64N(3000)
-		u.Amount = &amount
-	case 1:
-		paid := true
-		u.Paid = &paid
-	default:
-		status := []tracker.ConversionStatus{tracker.StatusPending, tracker.StatusApproved, tracker.StatusRejected}[m.rand.IntN(3)]
-		u.Status = &status
-	}
-	switch {
-	case c.closed:
-		want = tracker.ErrClosed
-	case c.status == tracker.StatusDuplicated || u.Paid != nil && c.status != tracker.StatusApproved:
-		want = tracker.ErrTransition
-	case u.Amount != nil && *u.Amount != c.amount:
-		c.amount = *u.Amount
-		c.entries++
-	case u.Status != nil && *u.Status != c.status:
-		c.status = *u.Status
-		c.entries++
-	case u.Paid != nil:
-		c.closed = true
-		c.entries++
-	}
+	u := m.update()
+	want := m.changeModel(c, u)
 	got, err := s.UpdateConversion(s.Context(), s.network, c.id, u)
+	if invalid, is := want.(tracker.Invalid); is {
+		if !errors.As(err, &invalid) {
+			s.Fatalf("an update: %v, want one that is invalid", err)
+		}
+		return
+	}
 	if !errors.Is(err, want) {
 		s.Fatalf("an update: %v, want %v", err, want)
 	}
@@ -257,10 +280,55 @@ func (m *modelRun) change(s *shop, c *modelConversion) {
 	}
 }
 
+func (m *modelRun) update() (u tracker.ConversionUpdate) {
+	switch m.rand.IntN(6) {
+	case 0:
+		amount := []int64{0, m.rand.Int64N(3000)}[m.rand.IntN(2)]
+		u.Amount = &amount
+	case 1:
+		u.Commissions = m.someParts([]int64{0, m.rand.Int64N(3000)}[m.rand.IntN(2)])
+	case 2:
+		paid := true
+		u.Paid = &paid
+	default:
+		status := []tracker.ConversionStatus{tracker.StatusPending, tracker.StatusApproved, tracker.StatusRejected}[m.rand.IntN(3)]
+		u.Status = &status
+	}
+	return u
+}
+
+// changeModel does to the model what the update says, and returns why the books should not.
+func (m *modelRun) changeModel(c *modelConversion, u tracker.ConversionUpdate) error {
+	switch {
+	case c.closed:
+		return tracker.ErrClosed
+	case c.reversed:
+		return tracker.ErrReversed
+	case c.status == tracker.StatusDuplicated || u.Paid != nil && c.status != tracker.StatusApproved:
+		return tracker.ErrTransition
+	case u.Amount != nil && *u.Amount != c.amount():
+		if len(c.parts) > 1 {
+			return tracker.Invalid{}
+		}
+		c.parts = tracker.ScaleParts(c.parts, *u.Amount)
+		c.entries++
+	case len(u.Commissions) > 0 && !slices.Equal(u.Commissions, c.parts):
+		c.parts = u.Commissions
+		c.entries++
+	case u.Status != nil && *u.Status != c.status:
+		c.status = *u.Status
+		c.entries++
+	case u.Paid != nil:
+		c.closed = true
+		c.entries++
+	}
+	return nil
+}
+
 func (m *modelRun) compare(s *shop, got tracker.Conversion, want *modelConversion) {
-	s.wantMoney(got, want.status, want.amount, want.wage())
+	s.wantMoney(got, want.status, want.amount(), want.wage())
 	s.wantSums(got)
-	if got.ID != want.id || got.IsClosed != want.closed || got.CheckedOut != want.closed || len(got.History) != want.entries {
+	if got.ID != want.id || got.IsClosed != want.closed || got.CheckedOut != want.closed || got.IsReversed != want.reversed || len(got.History) != want.entries {
 		s.Errorf("the conversion is %+v, want %+v", got, want)
 	}
 }

@@ -57,6 +57,7 @@ var groups = []struct {
 	{"conversion", conversionTests, together},
 	{"evidence", evidenceTests, !together},
 	{"conversion status", statusTests, !together},
+	{"refund", refundTests, !together},
 	{"conversion list", conversionListTests, !together},
 	{"conversion model", modelTests, !together},
 	{"conversion chaos", chaosTests, together},

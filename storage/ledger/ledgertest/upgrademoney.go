@@ -2,8 +2,10 @@ package ledgertest
 
 import (
 	"database/sql"
+	"errors"
+	"fmt"
+	"math"
 	"os"
-	"reflect"
 	"testing"
 	"time"
 
@@ -13,27 +15,51 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// beforePartnerDay is the last schema that has the sums of conversions in one table.
-const beforePartnerDay = 13
+// beforeWideSums is the last schema whose sums of a day are one number each.
+const beforeWideSums = 13
 
-// moneyRows are the sums of two partners' conversions, on day 20000.
+// pixels are so many sales of 1e15 cents on the epoch's day as make their sum overflow, and what SQLite made of it.
+const pixels = 9_300
+
 var moneyRows = []string{
-	`INSERT INTO network VALUES ('acme', 1000)`,
-	`INSERT INTO conversion_day VALUES ('acme', 20000, 1, 1, 1, 'mail', 'EUR', 'approved', true, 2, 100, 10),
-		('acme', 20000, 1, 1, 2, 'mail', 'EUR', 'approved', true, 3, 200, 20), ('acme', 20000, 1, 1, 2, '', 'EUR', 'pending', false, 4, 400, 40),
-		('acme', 20000, 2, 1, 3, 'mail', 'EUR', 'pending', false, 5, 800, 80), ('acme', 20000, 2, 1, 3, 'mail', 'USD', 'rejected', false, 1, 50, 0),
-		('other', 20000, 2, 1, 3, 'mail', 'EUR', 'pending', false, 5, 800, 80)`,
+	`INSERT INTO network VALUES ('default', 1000)`,
+	`INSERT INTO conversion_identity (network, source, type, external_id, repeats)
+		WITH RECURSIVE made (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM made WHERE i < ` + fmt.Sprint(pixels) + `)
+		SELECT 'default', 'pixel', 'buy', 'order-' || CAST(i AS text), 1 FROM made`,
+	`INSERT INTO conversion (id, network, source, type, external_id, repeat, status, amount, currency, wage, closed, paid_at,
+		affiliate_id, campaign_id, link_id, occurred_at, created_at, updated_at, code, session_id, visitor_id, customer_id, sub1,
+		coupon, name, commissions, meta_data)
+		WITH RECURSIVE made (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM made WHERE i < ` + fmt.Sprint(pixels) + `)
+		SELECT '01900000-0000-7000-8000-1' || substr(CAST(100000000000 + i AS text), 2), 'default', 'pixel', 'buy',
+		'order-' || CAST(i AS text), 0, 'pending', CASE WHEN i = 1 THEN 0 ELSE 1000000000000000 END, 'EUR', 0, false, 0, 0, 0, 0, ` +
+		fmt.Sprint(epoch.UnixMilli()) + `, 2000, 2000, '', '', '', '', CASE WHEN i % 2 = 0 THEN 'mail' ELSE '' END, '', '',
+		'[{"name":"default","sub_amount":' || CASE WHEN i = 1 THEN '0' ELSE '1000000000000000' END || ',"wage":0}]', '' FROM made`,
+	`INSERT INTO conversion_change (conversion_id, n, time, kind, status, amount, wage, external_id, note, actor, hash, rules, decision, answer)
+		SELECT id, 1, 2000, 'created', 'pending', 1000000000000000, 0, '', '', 'edge', 'hash', '[]', '{"considered":[]}', '{}' FROM conversion`,
+	`INSERT INTO conversion_change (conversion_id, n, time, kind, status, amount, wage, external_id, note, actor, hash, rules, decision, answer)
+		SELECT id, 2, 2000, 'reversed', 'pending', -1000000000000000, 0, '', '', 'key', '', '', '', '' FROM conversion WHERE amount = 0`,
+	`INSERT INTO conversion_day VALUES ('default', ` + fmt.Sprint(epoch.UnixMilli()/dayMillis) + `, 0, 0, 0, '', 'EUR', 'pending', false,
+		12, 34, 56)`,
+	`INSERT INTO customer VALUES ('01900000-0000-7000-8000-000000000001', 'default', 'c-1', 'shoes', 'hash', '{}', false, '', '', 0, 0, 0, '',
+		2000, '', '', false, false, '', '', '', '{"considered":[]}', 2000, 2000)`,
+	`INSERT INTO customer_sum (customer_id, currency, transactions, deposits, first_deposit_at, first_deposit, gross_revenue, wagered,
+		rev_share_commission, cpa_commission, fixed_commission, first_cpa_at)
+		VALUES ('01900000-0000-7000-8000-000000000001', 'EUR', 1, ` + fmt.Sprint(int64(ledger.MaxCustomerSum)) + `, 2000, 1, ` +
+		fmt.Sprint(-int64(ledger.MaxCustomerSum)) + `, 0, 0, 0, 0, 0)`,
+	`INSERT INTO conversion_identity VALUES ('default', 'api', 'buy', 'later', 0)`,
+	`INSERT INTO refund VALUES ('01900000-0000-7000-8000-000000000002', 'default', 'api', 'refund-1', 'hash', '{}', 'buy', 'later', '',
+		300, 0, 'EUR', '', 'key', 2000)`,
 }
 
-// UpgradeMoney checks that reports of conversions of before the schema with conversion_partner_day and conversion_sub_day are
-// whole. The arguments are those of Upgrade.
+// UpgradeMoney checks that sums which had no room left are right again in the present schema, and take whatever comes. The
+// arguments are those of Upgrade.
 func UpgradeMoney(t *testing.T, raw *sql.DB, dialect goose.Dialect, folder string, openIt func(t testing.TB) *ledger.Ledger) {
 	p, err := goose.NewProvider(dialect, raw, os.DirFS(folder), goose.WithTableName("affiliate_migration"),
 		goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.UpTo(t.Context(), beforePartnerDay); err != nil {
+	if _, err := p.UpTo(t.Context(), beforeWideSums); err != nil {
 		t.Fatal(err)
 	}
 	for _, statement := range moneyRows {
@@ -41,26 +67,83 @@ func UpgradeMoney(t *testing.T, raw *sql.DB, dialect goose.Dialect, folder strin
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
-	l := open(t, Database{Open: openIt})
-	day := time.UnixMilli(20000 * dayMillis).UTC()
-	for _, c := range []struct {
-		by   tracker.ReportBy
-		want []tracker.ReportRow
-	}{
-		{tracker.ByAffiliate, []tracker.ReportRow{
-			{AffiliateID: 1, Currency: "EUR", Conversions: 9, Pending: 4, Approved: 5, Amount: 700, Wage: 70, WagePaid: 30},
-			{AffiliateID: 2, Currency: "EUR", Conversions: 5, Pending: 5, Amount: 800, Wage: 80},
-			{AffiliateID: 2, Currency: "USD", Rejected: 1},
-		}},
-		{tracker.BySub1, []tracker.ReportRow{
-			{Currency: "EUR", Conversions: 4, Pending: 4, Amount: 400, Wage: 40},
-			{Sub1: "mail", Currency: "EUR", Conversions: 10, Pending: 5, Approved: 5, Amount: 1100, Wage: 110, WagePaid: 30},
-			{Sub1: "mail", Currency: "USD", Rejected: 1},
-		}},
-	} {
-		got := report(t, l, "acme", tracker.ReportQuery{From: day, To: day, By: []tracker.ReportBy{c.by}})
-		if !reflect.DeepEqual(got, c.want) {
-			t.Errorf("by %s there is\n%+v, want\n%+v", c.by, got, c.want)
+	s := newShop(t, Database{Open: openIt})
+	s.wantDay(pixels, math.MaxInt64)
+	s.wantSubs(pixels/2, (pixels/2-1)*1_000_000_000_000_000, pixels/2*1_000_000_000_000_000)
+
+	more := s.edgeRecord(1, "one more", s.click("ann"))
+	more.Conversion.Amount, more.Conversion.Source, more.Conversion.Evidence = tracker.MaxAmount, tracker.SourcePixel, tracker.Evidence{}
+	wantApplied(t, s.Ledger, newOrigin(), []ledger.Record{more}, ledger.Applied{Cursor: 1, Conversions: 1})
+	s.wantDay(pixels+1, math.MaxInt64)
+
+	pending, err := raw.QueryContext(t.Context(), `SELECT id FROM conversion WHERE amount = 1000000000000000 ORDER BY id LIMIT 100`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for pending.Next() {
+		var id string
+		if err := pending.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	if err := errors.Join(pending.Err(), pending.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		s.set(id, tracker.StatusRejected)
+	}
+	s.wantDay(pixels+1-100, (pixels-1-100)*1_000_000_000_000_000+tracker.MaxAmount)
+
+	wantUpgradedBooks(s)
+}
+
+// wantDay compares the report of the epoch's day, and of all days.
+func (s *shop) wantDay(conversions, amount int64) {
+	s.Helper()
+	for _, by := range [][]tracker.ReportBy{nil, {tracker.ByDay}, {tracker.ByAffiliate, tracker.ByLink}} {
+		rows := report(s.T, s.Ledger, s.network, tracker.ReportQuery{By: by})
+		if len(rows) != 1 || rows[0].Conversions != conversions || rows[0].Amount != amount {
+			s.Errorf("by %v the report is %+v, want %d conversions of %d", by, rows, conversions, amount)
 		}
 	}
+}
+
+// wantSubs compares the report by sub-id: as many conversions with one as without.
+func (s *shop) wantSubs(each, without, with int64) {
+	s.Helper()
+	rows := report(s.T, s.Ledger, s.network, tracker.ReportQuery{By: []tracker.ReportBy{tracker.BySub1}})
+	if len(rows) != 2 || rows[0].Conversions != each || rows[0].Amount != without || rows[1].Conversions != each || rows[1].Amount != with {
+		s.Errorf("by sub-id the report is %+v, want %d conversions of %d and of %d", rows, each, without, with)
+	}
+}
+
+// wantUpgradedBooks checks what else is new in the schema: whether a conversion is reversed, what of a refund waits, and that a
+// customer's sums end before a number does.
+func wantUpgradedBooks(s *shop) {
+	s.Helper()
+	var invalid tracker.Invalid
+	for _, deposit := range []int64{1, tracker.MaxAmount} {
+		_, _, err := s.AddTransaction(s.Context(), s.deposit(fmt.Sprint("t-", deposit), deposit, time.Time{}))
+		if !errors.As(err, &invalid) || len(invalid) != 1 || invalid[0].Field != "deposit" {
+			s.Errorf("past a customer's largest sum: %v", err)
+		}
+	}
+	loss := s.deposit("t-3", -1, time.Time{})
+	loss.GrossRevenue = -1
+	if _, _, err := s.AddTransaction(s.Context(), loss); !errors.As(err, &invalid) || invalid[0].Field != "gross_revenue" {
+		s.Errorf("past a customer's largest loss: %v", err)
+	}
+	s.addTransaction(s.deposit("t-4", -tracker.MaxAmount, time.Time{}))
+	s.addTransaction(s.deposit("t-5", tracker.MaxAmount, time.Time{}))
+
+	yes := true
+	reversed := s.list(tracker.ConversionFilter{IsReversed: &yes}, 0)
+	if len(reversed) != 1 || reversed[0].ExternalID != "order-1" || !reversed[0].IsReversed {
+		s.Errorf("those that are reversed are %+v", reversed)
+	}
+	s.wantRefunds(tracker.RefundFilter{Waiting: &yes}, "refund-1")
+	s.wantMoney(s.report(s.sale("later", 1000)), tracker.StatusPending, 700, 70)
+	s.wantRefunds(tracker.RefundFilter{Waiting: &yes})
 }
