@@ -35,7 +35,7 @@ func (l *Ledger) ClaimDeliveries(
 				WHERE d.network = $1 AND d.destination = $2 AND d.state = 'due' AND d.due_at <= $3
 				AND (d.lane = '' OR NOT EXISTS (SELECT 1 FROM delivery e WHERE e.lane = d.lane AND e.lane <> ''
 					AND e.network = d.network AND e.destination = d.destination AND e.state = 'due' AND e.n < d.n))
-				ORDER BY d.due_at, d.id LIMIT $5`+l.db.SkipLocked+`)
+				ORDER BY d.due_at LIMIT $5`+l.db.SkipLocked+`)
 			UPDATE delivery SET due_at = $4, holder = $6, attempts = attempts + 1, step = step + 1, updated_at = $3
 			WHERE id IN (SELECT id FROM taken)
 			RETURNING `+deliveryColumns, network, destination, millis(now), millis(now.Add(lease)), limit, *l.node.Load())
@@ -229,7 +229,7 @@ func selectDeliveries(network string, f tracker.DeliveryFilter) *selection {
 	andIf(s, `destination = ?`, f.Destination)
 	andIf(s, `state = ?`, string(f.State))
 	andIf(s, `kind = ?`, string(f.Kind))
-	andIf(s, `subject = ?`, f.Subject)
+	s.andSubject(f.Subject)
 	andTime(s, `created_at >= ?`, f.MinCreated)
 	andTime(s, `created_at <= ?`, f.MaxCreated)
 	return s

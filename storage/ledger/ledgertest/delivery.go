@@ -15,6 +15,7 @@ import (
 var deliveryTests = []test{
 	{"each event once for each destination that wants it", testDeliveries},
 	{"only what a route asks for", testRoutes},
+	{"by what they are about", testDeliveriesAbout},
 	{"a repeated report tells nobody", testRepeatsTellNobody},
 	{"attempts, states and health", testOutcomes},
 	{"a lease that ends", testLease},
@@ -182,6 +183,24 @@ func testRoutes(t *testing.T, db Database) {
 	apply(t, s.Ledger, newOrigin(), batch)
 	if got := s.deliveries(tracker.DeliveryFilter{}); len(got) != 1 || got[0].Subject != want.ID {
 		t.Errorf("the route gets %+v", got)
+	}
+}
+
+// testDeliveriesAbout has several events in one millisecond, of things with a time in their ids and of one with a number.
+func testDeliveriesAbout(t *testing.T, db Database) {
+	s := routed(t, db)
+	first, second := s.report(s.sale("1", 1000)), s.report(s.sale("2", 1000))
+	s.pass(time.Hour)
+	approved := tracker.StatusApproved
+	must(s.UpdateConversion(s.Context(), s.network, first.ID, tracker.ConversionUpdate{Status: &approved}))(s)
+	made := must(s.CreateAffiliate(s.Context(), s.network, tracker.AffiliateFields{Name: "Cleo"}))(s)
+	for subject, want := range map[string]int{
+		first.ID: 2, second.ID: 1, fmt.Sprint(made.ID): 1, fmt.Sprint(made.ID + 1): 0, "none": 0, tracker.NewSessionID(s.clock()).String(): 0,
+	} {
+		got := s.deliveries(tracker.DeliveryFilter{Subject: subject})
+		if len(got) != want || slices.ContainsFunc(got, func(d tracker.Delivery) bool { return d.Subject != subject }) {
+			t.Errorf("about %s are %+v, want %d", subject, got, want)
+		}
 	}
 }
 
