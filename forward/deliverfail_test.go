@@ -437,6 +437,47 @@ func TestWhatADeadHubHasClaimedIsSentUnderTheSameID(t *testing.T) {
 }
 
 // Of an endpoint that fails, what the hub had claimed keeps its place on the ladder however often the hub is killed.
+// countingBooks count the transactions that a destination makes.
+type countingBooks struct {
+	*ledger.Ledger
+	writes int
+}
+
+func (b *countingBooks) ClaimDeliveries(
+	ctx context.Context, network, destination string, lease time.Duration, limit int,
+) ([]tracker.Delivery, error) {
+	b.writes++
+	return b.Ledger.ClaimDeliveries(ctx, network, destination, lease, limit)
+}
+
+func (b *countingBooks) FinishDeliveries(ctx context.Context, network, destination string, o []tracker.DeliveryOutcome) error {
+	b.writes++
+	return b.Ledger.FinishDeliveries(ctx, network, destination, o)
+}
+
+func (b *countingBooks) ReleaseDeliveries(ctx context.Context, network string, unsent []tracker.Delivery) error {
+	if len(unsent) > 0 {
+		b.writes++
+	}
+	return b.Ledger.ReleaseDeliveries(ctx, network, unsent)
+}
+
+// The books have one writer, for which a dead endpoint must not stand in line more often than it is tried.
+func TestADeadEndpointAsksLittleOfTheBooks(t *testing.T) {
+	onDesk(t, func(d *desk) {
+		d.happen(1000)
+		d.answer = func(sent) error { return errHang }
+		books := &countingBooks{Ledger: d.books}
+		d.deliverer = d.hubWith(books)
+		const span = 10 * time.Minute
+		d.live(span, 0)
+		tries := int(span/(breakTime+requestTime)) + 1
+		if d.attempts() < tries/2 || books.writes > 2*tries+2 {
+			d.Errorf("%d attempts and %d transactions for %d tries", d.attempts(), books.writes, tries)
+		}
+	})
+}
+
 func TestAHubThatStartsAgainDoesNotWaitForItself(t *testing.T) {
 	onDesk(t, func(d *desk) {
 		d.happen(3)
