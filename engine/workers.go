@@ -79,6 +79,7 @@ func (w *workers) run(ctx context.Context) {
 	}
 	l.UseTerms(w.config.Terms)
 	l.UseRoutes(w.routes())
+	l.UseNode(j.Node())
 	w.engine.ledger.Store(l)
 	tried()
 	w.keepBooks(ctx, j, l)

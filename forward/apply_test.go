@@ -30,7 +30,12 @@ func openJournal(t *testing.T, dir string) *journal.Journal {
 
 func openLedger(t *testing.T) *ledger.Ledger {
 	t.Helper()
-	l, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	return openLedgerAt(t, filepath.Join(t.TempDir(), "ledger.db"))
+}
+
+func openLedgerAt(t *testing.T, path string) *ledger.Ledger {
+	t.Helper()
+	l, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

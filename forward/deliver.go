@@ -53,6 +53,7 @@ type Outlet struct {
 // DeliveryBooks is what the deliverer asks of the ledger.
 type DeliveryBooks interface {
 	ClaimDeliveries(ctx context.Context, network, destination string, lease time.Duration, limit int) ([]tracker.Delivery, error)
+	ReclaimDeliveries(ctx context.Context, network, destination string, lease time.Duration) error
 	ReleaseDeliveries(ctx context.Context, network string, unsent []tracker.Delivery) error
 	FinishDeliveries(ctx context.Context, network, destination string, outcomes []tracker.DeliveryOutcome) error
 	DeliveryEvents(ctx context.Context, deliveries []tracker.Delivery) (map[string]tracker.Event, error)
@@ -62,8 +63,8 @@ type DeliveryBooks interface {
 }
 
 // Deliverer sends what is due to one destination. It claims, sends and books batch by batch: what it has sent is booked before
-// it claims more, and what was not booked is sent again, under the same id, when the lease has ended. One destination has one
-// deliverer in a process, so a dead endpoint keeps none but its own.
+// it claims more, and what was not booked is sent again, under the same id: by this node when it starts again, by others when the
+// lease has ended. One destination has one deliverer in a process, so a dead endpoint keeps none but its own.
 type Deliverer struct {
 	outlet  Outlet
 	books   DeliveryBooks
@@ -72,9 +73,10 @@ type Deliverer struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[any]
 	logger  *slog.Logger
 
-	batch  int          // how many to claim
-	away   bool         // the books are, and the log says so
-	paused atomic.Int64 // the endpoint wants no attempt before that time, in nanoseconds since 1970
+	batch     int          // how many to claim
+	reclaimed bool         // what a deliverer before this one has left
+	away      bool         // the books are, and the log says so
+	paused    atomic.Int64 // the endpoint wants no attempt before that time, in nanoseconds since 1970
 }
 
 // NewDeliverer returns a deliverer that does not run yet.
@@ -116,7 +118,7 @@ func (d *Deliverer) step(ctx context.Context) time.Duration {
 	if d.report(ctx, err); err != nil || !may {
 		return awayWait
 	}
-	claimed, err := d.books.ClaimDeliveries(ctx, d.outlet.Network, d.outlet.Destination, lease, limit)
+	claimed, err := d.claim(ctx, limit)
 	if d.report(ctx, err); err != nil {
 		return awayWait
 	}
@@ -137,6 +139,18 @@ func (d *Deliverer) step(ctx context.Context) time.Duration {
 		return awayWait // nothing could be sent: not to claim and release in a circle
 	}
 	return 0
+}
+
+// claim claims what is due. Before the first time it takes back what a deliverer before this one has left, since its process was
+// killed, or its attempts were cut short.
+func (d *Deliverer) claim(ctx context.Context, limit int) ([]tracker.Delivery, error) {
+	if !d.reclaimed {
+		if err := d.books.ReclaimDeliveries(ctx, d.outlet.Network, d.outlet.Destination, lease); err != nil {
+			return nil, err
+		}
+		d.reclaimed = true
+	}
+	return d.books.ClaimDeliveries(ctx, d.outlet.Network, d.outlet.Destination, lease, limit)
 }
 
 // limit is how many to claim: none while the endpoint is left alone, and one to try it again.

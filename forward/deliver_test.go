@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,6 +18,7 @@ import (
 // desk is a destination that is told of sessions, by a deliverer on real books, on a clock that stands still while anything runs.
 type desk struct {
 	*testing.T
+	path      string
 	books     *ledger.Ledger
 	deliverer *Deliverer
 	outlet    Outlet
@@ -39,7 +41,8 @@ type sent struct {
 // onDesk runs a test in a time of its own.
 func onDesk(t *testing.T, test func(d *desk), change ...func(*Outlet)) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &desk{T: t, books: openLedger(t)}
+		d := &desk{T: t, path: filepath.Join(t.TempDir(), "ledger.db")}
+		d.books = openLedgerAt(t, d.path)
 		d.outlet = Outlet{To: d, Route: tracker.Route{Destination: "desk", Network: "default", Kinds: d.Kinds()}}
 		for _, c := range change {
 			c(&d.outlet)
@@ -50,9 +53,14 @@ func onDesk(t *testing.T, test func(d *desk), change ...func(*Outlet)) {
 	})
 }
 
-// hub is a deliverer, as another process has it.
-func (d *desk) hub() *Deliverer {
-	hub := NewDeliverer(d.outlet, d.books, slog.New(slog.NewTextHandler(&d.log, nil)))
+// hub is a deliverer, as a later process of the same node has it.
+func (d *desk) hub() *Deliverer { return d.hubWith(d.books) }
+
+// otherHub is a deliverer, as another node has it.
+func (d *desk) otherHub() *Deliverer { return d.hubWith(openLedgerAt(d.T, d.path)) }
+
+func (d *desk) hubWith(books DeliveryBooks) *Deliverer {
+	hub := NewDeliverer(d.outlet, books, slog.New(slog.NewTextHandler(&d.log, nil)))
 	hub.breaker = newBreaker(d.Host())
 	return hub
 }

@@ -421,6 +421,7 @@ func TestWhatADeadHubHasClaimedIsSentUnderTheSameID(t *testing.T) {
 		if err != nil || len(claimed) != 3 {
 			d.Fatal(claimed, err)
 		}
+		d.deliverer = d.otherHub()
 		d.live(lease-time.Second, time.Second)
 		if len(d.sent) > 0 {
 			d.Errorf("%d attempts within another hub's lease", len(d.sent))
@@ -435,6 +436,79 @@ func TestWhatADeadHubHasClaimedIsSentUnderTheSameID(t *testing.T) {
 	})
 }
 
+// Of an endpoint that fails, what the hub had claimed keeps its place on the ladder however often the hub is killed.
+// countingBooks count the transactions that a destination makes.
+type countingBooks struct {
+	*ledger.Ledger
+	writes int
+}
+
+func (b *countingBooks) ClaimDeliveries(
+	ctx context.Context, network, destination string, lease time.Duration, limit int,
+) ([]tracker.Delivery, error) {
+	b.writes++
+	return b.Ledger.ClaimDeliveries(ctx, network, destination, lease, limit)
+}
+
+func (b *countingBooks) FinishDeliveries(ctx context.Context, network, destination string, o []tracker.DeliveryOutcome) error {
+	b.writes++
+	return b.Ledger.FinishDeliveries(ctx, network, destination, o)
+}
+
+func (b *countingBooks) ReleaseDeliveries(ctx context.Context, network string, unsent []tracker.Delivery) error {
+	if len(unsent) > 0 {
+		b.writes++
+	}
+	return b.Ledger.ReleaseDeliveries(ctx, network, unsent)
+}
+
+// The books have one writer, for which a dead endpoint must not stand in line more often than it is tried.
+func TestADeadEndpointAsksLittleOfTheBooks(t *testing.T) {
+	onDesk(t, func(d *desk) {
+		d.happen(1000)
+		d.answer = func(sent) error { return errHang }
+		books := &countingBooks{Ledger: d.books}
+		d.deliverer = d.hubWith(books)
+		const span = 10 * time.Minute
+		d.live(span, 0)
+		tries := int(span/(breakTime+requestTime)) + 1
+		if d.attempts() < tries/2 || books.writes > 2*tries+2 {
+			d.Errorf("%d attempts and %d transactions for %d tries", d.attempts(), books.writes, tries)
+		}
+	})
+}
+
+func TestAHubThatStartsAgainDoesNotWaitForItself(t *testing.T) {
+	onDesk(t, func(d *desk) {
+		d.happen(3)
+		for range MaxAttempts {
+			claimed, err := d.books.ClaimDeliveries(d.Context(), "default", "desk", lease, 10)
+			if err != nil || len(claimed) != 3 {
+				d.Fatal(claimed, err)
+			}
+			if err := d.books.ReclaimDeliveries(d.Context(), "default", "desk", lease); err != nil {
+				d.Fatal(err)
+			}
+		}
+		if _, err := d.books.ClaimDeliveries(d.Context(), "default", "desk", lease, 10); err != nil {
+			d.Fatal(err)
+		}
+		d.answer = func(s sent) error {
+			if s.n == 1 {
+				return errBroken
+			}
+			return nil
+		}
+		d.deliverer = d.hub()
+		d.live(time.Second, 0)
+		if len(d.sent) != 3 {
+			d.Errorf("%d attempts within a second", len(d.sent))
+		}
+		d.live(10*time.Second, 0)
+		d.want(tracker.DeliverySent, 3)
+	})
+}
+
 func TestHubsWithASlowEndpointSendNothingTwice(t *testing.T) {
 	onDesk(t, func(d *desk) {
 		const events = 400
@@ -442,7 +516,7 @@ func TestHubsWithASlowEndpointSendNothingTwice(t *testing.T) {
 		var slow atomic.Int64
 		slow.Store(int64(10 * time.Millisecond))
 		d.answer = func(sent) error { time.Sleep(time.Duration(slow.Load())); return nil }
-		stopped := []func(){d.run(d.deliverer), d.run(d.hub())}
+		stopped := []func(){d.run(d.deliverer), d.run(d.otherHub())}
 		time.Sleep(200 * time.Millisecond) // batches have grown
 		slow.Store(int64(14 * time.Second))
 		time.Sleep(20 * time.Minute)

@@ -25,13 +25,15 @@ const (
 )
 
 // BenchmarkDeliver measures deliveries/s out of a ledger that open returns: sessions as JSON to a server in the same process, by
-// a destination as it is configured by default.
+// a destination as it is configured by default. What a dead endpoint costs it is the difference to a paused one, whose deliveries
+// stand between its own in the ledger, too.
 func BenchmarkDeliver(b *testing.B, open func(testing.TB) *ledger.Ledger) {
 	b.Run("alone", func(b *testing.B) { deliver(b, open) })
+	b.Run("beside a paused one", func(b *testing.B) { deliver(b, open, nil) })
 	b.Run("beside a dead endpoint", func(b *testing.B) { deliver(b, open, trickle) })
 }
 
-// deliver measures one destination that takes everything, beside others.
+// deliver measures one destination that takes everything, beside others. One without a handler is paused.
 func deliver(b *testing.B, open func(testing.TB) *ledger.Ledger, others ...http.HandlerFunc) {
 	var seconds, delivered float64
 	for b.Loop() {
@@ -43,10 +45,13 @@ func deliver(b *testing.B, open func(testing.TB) *ledger.Ledger, others ...http.
 				close(all)
 			}
 		})}
+		l := open(b)
 		for _, serve := range others {
 			outlets = append(outlets, post(b, "other", serve))
+			if err := l.PauseDestination(b.Context(), tracker.DefaultNetwork, "other", serve == nil); err != nil {
+				b.Fatal(err)
+			}
 		}
-		l := open(b)
 		book(b, l, outlets)
 		b.StartTimer()
 		began := time.Now()

@@ -5,6 +5,7 @@
 //
 //	lock                              held for the life of the process
 //	ledger_id                         the ledger that this journal feeds
+//	node_id                           the folder's own name
 //	spare                             the next segment, filled with zeros ahead of its use
 //	origins/<origin>/<first>.seg      segments, named by the number of their first record in 20 digits
 //	origins/<origin>/disowned         a mark: another copy of this process writes the origin too
@@ -97,6 +98,7 @@ type Journal struct {
 	origins  map[string]*origin
 	disown   bool // Disown wants the live origin ended; false while there is none
 	ledgerID string
+	node     string // set once, at the start
 
 	timers    sync.Pool     // stopped timers of earlier waits; one that fired meanwhile says nothing after its Reset
 	wake      chan struct{} // to the writer: there is something to write
@@ -169,6 +171,7 @@ func (j *Journal) start() error {
 		return fmt.Errorf("reading the ledger's id: %w", err)
 	}
 	j.ledgerID = strings.TrimSpace(string(id))
+	j.identify()
 	if err := os.Remove(j.sparePath()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("removing the unused segment of an earlier process: %w", err)
 	}

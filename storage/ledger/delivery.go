@@ -10,6 +10,10 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
+// UseNode says in whose name deliveries are claimed. It should be a name that the same node has when it starts again, and that no
+// other has. Without it the name is one that nobody ever has again.
+func (l *Ledger) UseNode(name string) { l.node.Store(&name) }
+
 // ClaimDeliveries takes at most limit deliveries of the destination that are due, counts an attempt for each, and keeps every
 // hub from them until the lease ends. What is not finished by then is claimed again, under the same id. Of a lane, only the
 // first that is still due is taken.
@@ -31,10 +35,10 @@ func (l *Ledger) ClaimDeliveries(
 				WHERE d.network = $1 AND d.destination = $2 AND d.state = 'due' AND d.due_at <= $3
 				AND (d.lane = '' OR NOT EXISTS (SELECT 1 FROM delivery e WHERE e.lane = d.lane AND e.lane <> ''
 					AND e.network = d.network AND e.destination = d.destination AND e.state = 'due' AND e.n < d.n))
-				ORDER BY d.due_at, d.id LIMIT $5`+l.db.SkipLocked+`)
-			UPDATE delivery SET due_at = $4, attempts = attempts + 1, step = step + 1, updated_at = $3
+				ORDER BY d.due_at LIMIT $5`+l.db.SkipLocked+`)
+			UPDATE delivery SET due_at = $4, holder = $6, attempts = attempts + 1, step = step + 1, updated_at = $3
 			WHERE id IN (SELECT id FROM taken)
-			RETURNING `+deliveryColumns, network, destination, millis(now), millis(now.Add(lease)), limit)
+			RETURNING `+deliveryColumns, network, destination, millis(now), millis(now.Add(lease)), limit, *l.node.Load())
 		return err
 	})
 	if err != nil {
@@ -57,7 +61,7 @@ func (l *Ledger) ReleaseDeliveries(ctx context.Context, network string, unsent [
 	table, args := l.db.Values(Rows{Table: "unsent", Len: len(unsent), Columns: []Column{{Name: "id", Text: id}, {Name: "lease", Int: lease}}})
 	args = append(args, network, millis(l.now()))
 	err := l.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE delivery SET due_at = $%d, attempts = attempts - 1, step = step - 1
+		_, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE delivery SET due_at = $%d, holder = '', attempts = attempts - 1, step = step - 1
 			FROM %s WHERE delivery.id = unsent.id AND delivery.due_at = unsent.lease AND delivery.network = $%d
 			AND delivery.state = 'due' AND delivery.step > 0`,
 			len(args), table, len(args)-1), args...)
@@ -65,6 +69,23 @@ func (l *Ledger) ReleaseDeliveries(ctx context.Context, network string, unsent [
 	})
 	if err != nil {
 		return fmt.Errorf("giving deliveries back: %w", err)
+	}
+	return nil
+}
+
+// ReclaimDeliveries makes due at once what this node had claimed, for at most that lease, before it was killed: nobody else works on
+// it. The attempts may have been made, so they count, but no failure is known of them, so they bring no delivery nearer to its
+// death. To be called while the node has nothing of the destination under way.
+func (l *Ledger) ReclaimDeliveries(ctx context.Context, network, destination string, lease time.Duration) error {
+	now := l.now()
+	err := l.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE delivery SET due_at = $3, holder = '', step = step - 1
+			WHERE network = $1 AND destination = $2 AND state = 'due' AND due_at > $3 AND due_at <= $4 AND holder = $5`,
+			network, destination, millis(now), millis(now.Add(lease)), *l.node.Load())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("claiming again what an earlier process had claimed: %w", err)
 	}
 	return nil
 }
@@ -133,7 +154,7 @@ func (l *Ledger) writeStates(ctx context.Context, tx *sql.Tx, outcomes []tracker
 		{Name: "id", Text: id}, {Name: "state", Text: state}, {Name: "due_at", Int: due}, {Name: "now", Int: now},
 	}})
 	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = outcome.state, updated_at = outcome.now,
-		due_at = CASE outcome.state WHEN 'due' THEN outcome.due_at ELSE delivery.due_at END
+		holder = '', due_at = CASE outcome.state WHEN 'due' THEN outcome.due_at ELSE delivery.due_at END
 		FROM `+table+` WHERE delivery.id = outcome.id AND delivery.state = 'due'`, args...)
 	if err != nil {
 		return fmt.Errorf("writing the deliveries' states: %w", err)
@@ -208,7 +229,7 @@ func selectDeliveries(network string, f tracker.DeliveryFilter) *selection {
 	andIf(s, `destination = ?`, f.Destination)
 	andIf(s, `state = ?`, string(f.State))
 	andIf(s, `kind = ?`, string(f.Kind))
-	andIf(s, `subject = ?`, f.Subject)
+	s.andSubject(f.Subject)
 	andTime(s, `created_at >= ?`, f.MinCreated)
 	andTime(s, `created_at <= ?`, f.MaxCreated)
 	return s

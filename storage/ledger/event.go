@@ -178,16 +178,15 @@ func (e *events) batch(now int64) Rows {
 func deliveryID(d *tracker.Delivery, now int64) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %d", d.Network, d.Destination, string(d.Kind), d.Subject, d.N))
 	id := uuid.UUID(sum[:16])
-	if subject, err := uuid.Parse(d.Subject); err == nil && subject.Version() == 7 {
-		copy(id[:6], subject[:6])
-	} else {
-		if d.N > 0 {
-			now = int64(d.N) // of what has no id with a time, the number is one
-		}
-		for i := range 6 {
-			id[i] = byte(now >> (8 * (5 - i)))
-		}
-	}
 	id[6], id[8] = id[6]&0x0f|0x70, id[8]&0x3f|0x80
+	if timed(d.Subject) {
+		return d.Subject[:13] + id.String()[13:]
+	}
+	if d.N > 0 {
+		now = int64(d.N) // of what has no id with a time, the number is one
+	}
+	for i := range 6 {
+		id[i] = byte(now >> (8 * (5 - i)))
+	}
 	return id.String()
 }

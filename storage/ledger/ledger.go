@@ -86,6 +86,7 @@ type Ledger struct {
 	terms atomic.Pointer[tracker.Terms]
 
 	routes atomic.Pointer[[]tracker.Route]
+	node   atomic.Pointer[string]
 
 	closed atomic.Bool
 	tick   ticker
@@ -96,6 +97,7 @@ func New(ctx context.Context, db Database) (*Ledger, error) {
 	l := &Ledger{db: db}
 	l.SetClock(time.Now)
 	l.UseTerms(tracker.Terms{})
+	l.UseNode(uuid.NewString())
 	if err := l.prepare(ctx); err != nil {
 		l.Close()
 		return nil, err

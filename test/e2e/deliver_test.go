@@ -3,11 +3,13 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/test/caddy"
 	"github.com/caddy-affiliate/caddy-affiliate/test/load"
@@ -42,10 +44,8 @@ func (h *hook) mend() {
 	h.broken = false
 }
 
-// What an operator sees and does while a service is broken, by the commands alone.
-func TestDeliveriesByCommand(t *testing.T) {
-	h := newHook(t)
-	p := caddy.Start(t, `{
+// crm is a site that tells the service at $HOOK of its sessions.
+const crm = `{
 	affiliate {
 		journal ./affiliate
 		link demo
@@ -62,7 +62,12 @@ http://:{$HTTP_PORT} {
 	affiliate
 	respond "hello"
 }
-`, caddy.Env("HOOK="+h.URL+"/in?token=a-t0ken-of-theirs", "SECRET="+whsec(3)))
+`
+
+// What an operator sees and does while a service is broken, by the commands alone.
+func TestDeliveriesByCommand(t *testing.T) {
+	h := newHook(t)
+	p := caddy.Start(t, crm, caddy.Env("HOOK="+h.URL+"/in?token=a-t0ken-of-theirs", "SECRET="+whsec(3)))
 	p.AwaitHealth()
 	command := func(args ...string) string {
 		t.Helper()
@@ -133,4 +138,38 @@ http://:{$HTTP_PORT} {
 	if logs := p.Logs(); strings.Contains(logs, "a-t0ken-of-theirs") || strings.Contains(logs, whsec(3)) {
 		t.Error("the log has a secret in it")
 	}
+}
+
+// A hub that is killed during an attempt makes the next one when it is back, and not when its lease has ended.
+func TestAKilledHubDoesNotWaitForItsOwnLease(t *testing.T) {
+	const lessThanALease = 40 * time.Second
+	ids := make(chan string, 1)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // so that the server notices the end of the connection
+		ids <- r.Header.Get("webhook-id")
+		<-r.Context().Done()
+	}))
+	defer hook.Close()
+	next := func() string {
+		t.Helper()
+		select {
+		case id := <-ids:
+			return id
+		case <-time.After(lessThanALease):
+			t.Fatalf("no attempt within %s", lessThanALease)
+			return ""
+		}
+	}
+	p := caddy.Start(t, crm, caddy.Env("HOOK="+hook.URL, "SECRET="+whsec(3)))
+	p.AwaitHealth()
+	newBrowser(t).open(p.URL + "/?via=demo")
+	first := next()
+	for range 3 {
+		p.Kill()
+		p.Restart()
+		if again := next(); again != first {
+			t.Errorf("what was sent under the id %s is sent again under %s", first, again)
+		}
+	}
+	p.Kill()
 }

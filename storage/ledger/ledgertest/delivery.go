@@ -15,9 +15,11 @@ import (
 var deliveryTests = []test{
 	{"each event once for each destination that wants it", testDeliveries},
 	{"only what a route asks for", testRoutes},
+	{"by what they are about", testDeliveriesAbout},
 	{"a repeated report tells nobody", testRepeatsTellNobody},
 	{"attempts, states and health", testOutcomes},
 	{"a lease that ends", testLease},
+	{"a node that starts again", testReclaim},
 	{"what was claimed and not sent", testRelease},
 	{"skipped and refused for good", testNoWord},
 	{"one after the other", testLanes},
@@ -184,6 +186,24 @@ func testRoutes(t *testing.T, db Database) {
 	}
 }
 
+// testDeliveriesAbout has several events in one millisecond, of things with a time in their ids and of one with a number.
+func testDeliveriesAbout(t *testing.T, db Database) {
+	s := routed(t, db)
+	first, second := s.report(s.sale("1", 1000)), s.report(s.sale("2", 1000))
+	s.pass(time.Hour)
+	approved := tracker.StatusApproved
+	must(s.UpdateConversion(s.Context(), s.network, first.ID, tracker.ConversionUpdate{Status: &approved}))(s)
+	made := must(s.CreateAffiliate(s.Context(), s.network, tracker.AffiliateFields{Name: "Cleo"}))(s)
+	for subject, want := range map[string]int{
+		first.ID: 2, second.ID: 1, fmt.Sprint(made.ID): 1, fmt.Sprint(made.ID + 1): 0, "none": 0, tracker.NewSessionID(s.clock()).String(): 0,
+	} {
+		got := s.deliveries(tracker.DeliveryFilter{Subject: subject})
+		if len(got) != want || slices.ContainsFunc(got, func(d tracker.Delivery) bool { return d.Subject != subject }) {
+			t.Errorf("about %s are %+v, want %d", subject, got, want)
+		}
+	}
+}
+
 func testRepeatsTellNobody(t *testing.T, db Database) {
 	s := routed(t, db)
 	n := s.sale("1", 1000)
@@ -256,6 +276,60 @@ func testLease(t *testing.T, db Database) {
 	again := s.also(db).claim(10)
 	if len(again) != 1 || again[0].ID != first[0].ID || again[0].Attempts != 2 {
 		t.Fatalf("first %+v, after the lease %+v", first, again)
+	}
+}
+
+// testReclaim has two nodes, of which one starts again.
+func testReclaim(t *testing.T, db Database) {
+	s := newShop(t, db)
+	s.UseRoutes([]tracker.Route{
+		{Destination: sink, Network: s.network, Kinds: tracker.EventKinds, Ordered: true},
+		{Destination: "other", Network: s.network, Kinds: []tracker.EventKind{tracker.EventConversion}},
+	})
+	for i := range 4 {
+		s.report(s.sale(fmt.Sprint(i), 1000))
+	}
+	reclaim := func(node *shop) {
+		t.Helper()
+		if err := node.ReclaimDeliveries(s.Context(), s.network, sink, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.UseNode("first")
+	second := s.also(db)
+	second.UseNode("second")
+	if _, err := s.ClaimDeliveries(s.Context(), s.network, "other", time.Minute, 10); err != nil {
+		t.Fatal(err)
+	}
+	failed, sent, mine, theirs := s.claim(1), s.claim(1), s.claim(1), second.claim(1)
+	s.finish(tracker.DeliveryDue, 5*time.Second, failed...)
+	s.finish(tracker.DeliverySent, 0, sent...)
+	approved := tracker.StatusApproved
+	must(s.UpdateConversion(s.Context(), s.network, mine[0].Subject, tracker.ConversionUpdate{Status: &approved}))(s)
+
+	reclaim(second.also(db)) // a node without a name of its own
+	s.pass(time.Second)
+	if early := s.claim(10); len(early) > 0 {
+		t.Fatalf("a node that had claimed nothing makes due %+v", early)
+	}
+	again := s.also(db)
+	again.UseNode("first")
+	reclaim(again)
+	if got := again.claim(10); len(got) != 1 || got[0].ID != mine[0].ID || got[0].Attempts != 2 || got[0].Step != 1 {
+		t.Fatalf("the node that starts again gets %+v, not %+v", got, mine)
+	}
+	if left := must(again.ClaimDeliveries(s.Context(), s.network, "other", time.Minute, 10))(s); len(left) > 0 {
+		t.Errorf("of another destination are due %+v", left)
+	}
+	s.pass(time.Minute)
+	taken := second.claim(10)
+	reclaim(again) // too late: the other node has taken it over
+	if len(taken) != 3 || len(again.claim(10)) > 0 {
+		t.Errorf("after the leases %d are taken over, and are due again", len(taken))
+	}
+	reclaim(second)
+	if got := again.claim(10); len(got) != 3 || !slices.ContainsFunc(got, func(d tracker.Delivery) bool { return d.ID == theirs[0].ID }) {
+		t.Errorf("then %+v are due", got)
 	}
 }
 
