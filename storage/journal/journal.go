@@ -63,6 +63,7 @@ var (
 	ErrSize        = errors.New("a record has between 1 byte and 64 KiB")
 	ErrNoOrigin    = errors.New("no such origin in the journal")
 	ErrPinned      = errors.New("the journal feeds another ledger")
+	ErrGone        = errors.New("what the journal has on disk is not in its place: put it back, or restart Caddy to go on without it")
 )
 
 const (
@@ -77,6 +78,7 @@ type Journal struct {
 	o    Options
 	log  *slog.Logger
 	lock *os.File
+	home home
 
 	life    sync.RWMutex // held for reading by whatever touches old segments; Close takes it before it lets go of the lock
 	closed  bool         // guarded by life
@@ -119,8 +121,11 @@ func Open(dir string, o Options) (*Journal, error) {
 		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
 	j.lock = lock
+	if j.home, err = openHome(dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the journal's folder: %w", err), lock.Close())
+	}
 	if err := j.start(); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, j.home.close(), lock.Close())
 	}
 	return j, nil
 }
@@ -215,7 +220,7 @@ func (j *Journal) Close() error {
 	if err := os.Remove(j.sparePath()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, j.lock.Close())...)
+	return errors.Join(append(errs, j.home.close(), j.lock.Close())...)
 }
 
 // Origins returns the name of every origin with a folder, oldest first, the live one included.
@@ -244,6 +249,7 @@ type Stats struct {
 	MaxBytes int64 // their cap
 	Queued   int64 // bytes of records that wait for the disk
 	Origins  int
+	Waiting  int  // origins of which a segment cannot be found or opened; their records wait for it
 	Failed   bool // no origin can be written now
 	Full     bool // for want of disk space
 }
@@ -252,8 +258,14 @@ type Stats struct {
 func (j *Journal) Stats() Stats {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	waiting := 0
+	for _, o := range j.origins {
+		if o.waiting.Load() {
+			waiting++
+		}
+	}
 	return Stats{
-		Bytes: j.space.disk, MaxBytes: j.space.max, Queued: j.queued, Origins: len(j.origins),
+		Bytes: j.space.disk, MaxBytes: j.space.max, Queued: j.queued, Origins: len(j.origins), Waiting: waiting,
 		Failed: j.tail == nil, Full: errors.Is(j.refusal, ErrFull) || !j.space.fits(j.queued+maxFrame),
 	}
 }
@@ -290,7 +302,11 @@ func (j *Journal) PinLedger(id string) error {
 	default:
 		return fmt.Errorf("%w: %s", ErrPinned, pinned)
 	}
-	if err := writeFile(filepath.Join(j.dir, "ledger_id"), id+"\n"); err != nil {
+	err := j.home.check()
+	if err == nil {
+		err = writeFile(filepath.Join(j.dir, "ledger_id"), id+"\n")
+	}
+	if err != nil {
 		return fmt.Errorf("pinning the ledger: %w", err)
 	}
 	j.mu.Lock()

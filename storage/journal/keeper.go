@@ -81,9 +81,9 @@ func (j *Journal) prepare(size int64) error {
 	if !ok {
 		return nil
 	}
-	f, err := createSegment(j.sparePath(), size, j.o.wrap, j.stop)
+	err := j.home.check()
 	if err == nil {
-		err = errors.Join(f.Close(), syncParents(j.sparePath()))
+		err = j.fillSpare(size)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -96,10 +96,21 @@ func (j *Journal) prepare(size int64) error {
 	return s.err
 }
 
+func (j *Journal) fillSpare(size int64) error {
+	f, err := createSegment(j.sparePath(), size, j.o.wrap, j.stop)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), syncParents(j.sparePath()))
+}
+
 var errTooSoon = errors.New("waiting before the next origin")
 
 // begin opens a new origin, durably, before anything is written to it.
 func (j *Journal) begin() error {
+	if err := j.home.check(); err != nil {
+		return j.refuse(fmt.Errorf("beginning an origin: %w", err))
+	}
 	size := min(firstSegment, j.o.SegmentBytes)
 	j.mu.Lock()
 	tooSoon := time.Since(j.begun) < j.o.retry

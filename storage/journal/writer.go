@@ -283,13 +283,18 @@ func (j *Journal) takeSpare(path string, need int64) (file, int64, error) {
 	if s == nil || s.size < need || !s.ready(mustWait) {
 		return nil, 0, nil
 	}
-	if err := os.Rename(j.sparePath(), path); err != nil {
-		return nil, 0, fmt.Errorf("putting the next segment in place: %w", err)
-	}
+	err := os.Rename(j.sparePath(), path)
 	j.mu.Lock()
 	j.spare = nil
+	if err != nil { // somebody has removed it, so another has to be made
+		j.space.free -= s.size
+		j.space.release(s.size)
+	}
 	j.mu.Unlock()
-	err := syncParents(path, j.sparePath())
+	if err != nil {
+		return nil, 0, fmt.Errorf("putting the next segment in place: %w", err)
+	}
+	err = syncParents(path, j.sparePath())
 	var osFile *os.File
 	if err == nil {
 		osFile, err = os.OpenFile(path, os.O_RDWR, 0)
