@@ -30,7 +30,7 @@ import (
 // Options configures a journal. The zero value is usable.
 type Options struct {
 	// MaxBytes caps all segments on disk. At the cap Append returns ErrFull and nothing is deleted. Segments under damaged
-	// do not count. Default 1 GiB.
+	// do not count. Default 1 GiB; with less than MinBytes a large record may find no place in an empty journal.
 	MaxBytes int64
 
 	// SegmentBytes is the size of a segment. The first of an origin has at most 4 MiB, so that a start is quick, and each
@@ -66,6 +66,9 @@ var (
 	ErrGone        = errors.New("what the journal has on disk is not in its place: put it back, or restart Caddy to go on without it")
 )
 
+// MinBytes is the least that Options.MaxBytes should be.
+const MinBytes = 128 << 10
+
 const (
 	firstSegment  = 4 << 20 // size of an origin's first segment, and of one made in haste
 	maxInterval   = 2 * time.Millisecond
@@ -93,6 +96,7 @@ type Journal struct {
 	target   int    // size of the batch for which the writer lingers
 	space    space
 	spare    *spare
+	capped   bool      // a record was refused for want of room, and the keeper has not seen room since
 	wish     int64     // size of the spare that the writer asks for, 0 for none
 	begun    time.Time // when the live origin was begun
 	origins  map[string]*origin
@@ -181,9 +185,6 @@ func (j *Journal) start() error {
 	}
 	if err := j.begin(); err != nil && !errors.Is(err, ErrFull) {
 		return err
-	} else if err != nil {
-		j.log.Error("no room for the journal: clicks are not recorded until the ledger settles or the disk is cleared",
-			"dir", j.dir, "error", err)
 	}
 	j.writing.Go(j.write)
 	j.workers.Go(j.keep)
@@ -266,8 +267,13 @@ func (j *Journal) Stats() Stats {
 	}
 	return Stats{
 		Bytes: j.space.disk, MaxBytes: j.space.max, Queued: j.queued, Origins: len(j.origins), Waiting: waiting,
-		Failed: j.tail == nil, Full: errors.Is(j.refusal, ErrFull) || !j.space.fits(j.queued+maxFrame),
+		Failed: j.tail == nil, Full: j.full(),
 	}
+}
+
+// full reports whether a record may find no room. The lock is held.
+func (j *Journal) full() bool {
+	return errors.Is(j.refusal, ErrFull) || !j.space.fits(j.queued+maxFrame)
 }
 
 // Roomy reports whether there is disk space to spare: at most three quarters of MaxBytes are taken by records, and the disk

@@ -83,6 +83,10 @@ func (j *Journal) Append(payload []byte) (Ticket, error) {
 	case j.queued > 0 && j.queued+size > j.o.QueueBytes:
 		return Ticket{}, ErrQueueFull
 	case !j.space.fits(j.queued + size):
+		if !j.capped {
+			j.capped = true
+			signal(j.chores) // who says so, since a log may take its time
+		}
 		return Ticket{}, ErrFull
 	}
 	b := j.open
@@ -330,6 +334,9 @@ func (j *Journal) makeSegment(path string, need int64) (file, int64, error) {
 		defer j.mu.Unlock()
 		return nil, 0, j.space.refused(size, err)
 	}
+	j.mu.Lock()
+	j.space.dry = time.Time{}
+	j.mu.Unlock()
 	return f, size, nil
 }
 

@@ -67,6 +67,8 @@ type Database struct {
 	// Gone returns ErrGone while the database's files are not those that are open: what is committed is then found by nobody else,
 	// and by no restart. It is asked while a connection is open. Nil: the database is not in files of this machine.
 	Gone func() error
+	// Release gives back what was held beside Write and Read, before they are closed. Nil: nothing was.
+	Release func() error
 	// Enter waits while another transaction has excluded others from the table. Nil: whoever writes is alone.
 	Enter func(ctx context.Context, tx *sql.Tx, table string) error
 	// Exclude waits until no other transaction that has entered the table is under way, and keeps others from entering it until
@@ -185,8 +187,11 @@ func (l *Ledger) gone() error {
 func (l *Ledger) Close() error {
 	l.closed.Store(true)
 	var err error
+	if l.db.Release != nil {
+		err = l.db.Release()
+	}
 	if l.db.Read != l.db.Write {
-		err = l.db.Read.Close()
+		err = errors.Join(err, l.db.Read.Close())
 	}
 	if err := errors.Join(err, l.db.Write.Close()); err != nil {
 		return fmt.Errorf("closing the ledger: %w", err)

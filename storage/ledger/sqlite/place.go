@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,15 +11,26 @@ import (
 )
 
 // place knows the ledger's files by what they were when they had been opened. They are only looked at: opening and closing one
-// would end the locks that this process has on it. While SQLite holds them open, no other file can be given their number.
+// would end the locks that this process has on it. A connection that nobody uses holds them open, so that no other file can be
+// given their number, and SQLite does not make a new log after it dropped all the others, as it drops one that was interrupted.
 type place struct {
 	path   string
+	held   *sql.DB
 	opened fs.FileInfo // the file itself; nil until look
 	log    fs.FileInfo // its write-ahead log, which lives as long as any connection; nil on a file system that allows none
 }
 
-// look notes the files as they are, while a connection is open.
-func (p *place) look() error {
+// hold opens the connection and notes the files as they are.
+func (p *place) hold(ctx context.Context) (err error) {
+	if p.held, err = sql.Open("sqlite", readerDSN(p.path)); err != nil {
+		return err
+	}
+	p.held.SetMaxOpenConns(1)
+	var tables int
+	err = p.held.QueryRowContext(context.WithoutCancel(ctx), `SELECT count(*) FROM sqlite_schema`).Scan(&tables)
+	if err != nil {
+		return err
+	}
 	opened, err := os.Stat(p.path)
 	if err != nil {
 		return err
@@ -27,6 +40,13 @@ func (p *place) look() error {
 		p.log = log
 	}
 	return nil
+}
+
+func (p *place) release() error {
+	if p.held == nil {
+		return nil
+	}
+	return p.held.Close()
 }
 
 // gone returns ledger.ErrGone while the files are not in their place.

@@ -3,6 +3,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -63,5 +64,24 @@ func TestFilesThatAreNotInTheirPlace(t *testing.T) {
 				t.Errorf("with the file back: %v, %v", err, l.Ping(ctx))
 			}
 		})
+	}
+}
+
+// SQLite closes a connection whose work was interrupted, and with the last one the log goes and comes anew. That is no reason to
+// believe that somebody has removed it.
+func TestInterruptedConnectionsAreNoRemovedFiles(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"))
+	defer l.Close()
+	for seq, interrupted := uint64(1), 0; interrupted < 5; seq += 2000 {
+		records := ledgertest.Sessions(seq, 2000)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		_, err := l.Apply(ctx, "origin", records)
+		cancel()
+		if err != nil {
+			interrupted++
+		}
+		if _, err := l.Apply(t.Context(), "origin", records); err != nil {
+			t.Fatalf("after %d interruptions: %v", interrupted, err)
+		}
 	}
 }

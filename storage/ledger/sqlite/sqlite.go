@@ -53,13 +53,14 @@ func Open(ctx context.Context, path string) (*ledger.Ledger, error) {
 		Away:    away,
 		Hint:    hint,
 		Gone:    place.gone,
+		Release: place.release,
 
 		Warnings: libcWarning(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
 	}
-	if err := place.look(); err != nil {
+	if err := place.hold(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening ledger %s: %w", path, err), l.Close())
 	}
 	return l, nil
