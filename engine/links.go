@@ -118,6 +118,9 @@ func (w *workers) loadLinks(ctx context.Context, source linkSource) error {
 // changeSnapshot rewrites the snapshot. A disk that refuses it is logged: the ledger has what is in it. Of damage the start has
 // told.
 func (w *workers) changeSnapshot(change func(s *snapshot)) {
+	if j := w.engine.journal.Load(); j != nil && j.Gone() != nil {
+		return // the folder at that path is somebody else's
+	}
 	s, _, _ := readSnapshot(w.config.Dir)
 	change(&s)
 	if err := writeSnapshot(w.config.Dir, s); err != nil {

@@ -86,7 +86,7 @@ func TestADamagedSnapshotIsRecovered(t *testing.T) {
 			if l := table.Lookup("default", "l1"); l == nil || l.Destination != "https://shop.test/1" {
 				t.Errorf("recovered was %+v", l)
 			}
-			w := &workers{config: c.withDefaults()}
+			w := &workers{config: c.withDefaults(), engine: New()}
 			w.changeSnapshot(func(s *snapshot) { s.Version = 8 })
 			if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "damaged") {
 				t.Errorf("the log has %d lines:\n%s", n, &log)
