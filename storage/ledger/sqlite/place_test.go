@@ -3,7 +3,7 @@
 package sqlite
 
 import (
-	"context"
+	"database/sql"
 	"errors"
 	"os"
 	"path/filepath"
@@ -67,21 +67,30 @@ func TestFilesThatAreNotInTheirPlace(t *testing.T) {
 	}
 }
 
-// SQLite closes a connection whose work was interrupted, and with the last one the log goes and comes anew. That is no reason to
-// believe that somebody has removed it.
-func TestInterruptedConnectionsAreNoRemovedFiles(t *testing.T) {
-	l := open(t, filepath.Join(t.TempDir(), "ledger.db"))
-	defer l.Close()
-	for seq, interrupted := uint64(1), 0; interrupted < 5; seq += 2000 {
-		records := ledgertest.Sessions(seq, 2000)
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
-		_, err := l.Apply(ctx, "origin", records)
-		cancel()
-		if err != nil {
-			interrupted++
-		}
-		if _, err := l.Apply(t.Context(), "origin", records); err != nil {
-			t.Fatalf("after %d interruptions: %v", interrupted, err)
-		}
+// The driver drops a connection whose work was interrupted, and with the last one SQLite removes the log. That must not look as
+// if somebody had removed it.
+func TestTheLogOutlivesOtherConnections(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	open(t, path).Close()
+	db, err := sql.Open("sqlite", writerDSN(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	p := &place{path: path}
+	if err := p.hold(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer p.release()
+	if p.log == nil {
+		t.Fatal("the log is not known")
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.gone(); err != nil {
+		t.Error(err)
 	}
 }
