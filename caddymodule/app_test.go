@@ -238,6 +238,7 @@ func TestInvalidSettings(t *testing.T) {
 		"attribution":    {`{"attribution": "linear"}`, "none of: last_click, first_click"},
 		"organic":        {`{"organic": "keep"}`, "none of: assign, reject"},
 		"retention":      {`{"retention": {"ip": "10m"}}`, "at least 1h"},
+		"no room":        {`{"journal": {"max_size": 1}}`, "max_size is at least 131072 bytes"},
 		"sizes":          {`{"journal": {"max_size": -1}}`, "sizes are positive"},
 		"segment":        {`{"journal": {"max_size": 1048576, "segment_size": 2097152}}`, "at most its max_size"},
 		"retain":         {`{"journal": {"retain": "1ms"}}`, "at least 1s"},

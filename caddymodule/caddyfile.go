@@ -293,11 +293,21 @@ func (a *App) parseJournal(d *caddyfile.Dispenser) error {
 		return err
 	}
 	_, err := parseBlock(d, parsers{
-		"max_size":     size(&a.Journal.MaxSize),
+		"max_size":     a.parseMaxSize,
 		"segment_size": size(&a.Journal.SegmentSize),
 		"retain":       a.parseRetain,
 	})
 	return err
+}
+
+func (a *App) parseMaxSize(d *caddyfile.Dispenser) error {
+	if err := size(&a.Journal.MaxSize)(d); err != nil {
+		return err
+	}
+	if a.Journal.MaxSize < engine.MinMaxBytes {
+		return d.Errf("max_size is at least %d bytes, or no click finds a place", engine.MinMaxBytes)
+	}
+	return nil
 }
 
 func (a *App) parseRetain(d *caddyfile.Dispenser) error {

@@ -122,6 +122,8 @@ func (j *Journal) fill(c *engine.Config, repl *caddy.Replacer) error {
 	switch {
 	case j.MaxSize < 0 || j.SegmentSize < 0:
 		return errors.New("a journal's sizes are positive")
+	case j.MaxSize > 0 && j.MaxSize < engine.MinMaxBytes:
+		return fmt.Errorf("a journal's max_size is at least %d bytes", engine.MinMaxBytes)
 	case j.MaxSize > 0 && j.SegmentSize > j.MaxSize:
 		return errors.New("a journal's segment_size is at most its max_size")
 	}

@@ -57,12 +57,17 @@ func newEdge(t testing.TB, h Handler) *edge {
 
 // start opens the edge's engine with the links of these tests.
 func (e *edge) start() error {
+	return e.engine.Open(engine.Config{Dir: e.dir, Links: edgeLinks(), MaxBytes: e.size, SegmentBytes: e.size / 8})
+}
+
+// edgeLinks are testLinks as a configuration has them.
+func edgeLinks() []ledger.NewLink {
 	links := make([]ledger.NewLink, len(testLinks))
 	for i, l := range testLinks {
 		l.Network, l.Source = "default", "config"
 		links[i] = l
 	}
-	return e.engine.Open(engine.Config{Dir: e.dir, Links: links, MaxBytes: e.size, SegmentBytes: e.size / 8})
+	return links
 }
 
 // newStartingEdge has an engine that is not open yet.

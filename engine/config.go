@@ -24,6 +24,9 @@ const DefaultRetain = 24 * time.Hour
 // MinRetain is the shortest retention. Without any, a commit that the ledger forgets would be lost for good.
 const MinRetain = time.Second
 
+// MinMaxBytes is the least that a journal can work with.
+const MinMaxBytes = journal.MinBytes
+
 // The kinds of ledger.
 const (
 	LedgerSQLite   = "sqlite"
@@ -74,6 +77,8 @@ func (c Config) validate() error {
 	switch {
 	case c.Dir == "":
 		return fmt.Errorf("the journal needs a folder")
+	case c.MaxBytes != 0 && c.MaxBytes < MinMaxBytes:
+		return fmt.Errorf("the journal's max_size is %d bytes; it must be at least %d, or no click finds a place", c.MaxBytes, MinMaxBytes)
 	case c.Retain < MinRetain:
 		return fmt.Errorf("retain is %s; it must be at least %s, or what the ledger forgets is lost", c.Retain, MinRetain)
 	case c.Ledger.Kind == LedgerPostgres && c.Ledger.DSN == "":

@@ -146,6 +146,7 @@ func TestWhatTheOperatorMustMendIsRefused(t *testing.T) {
 		"a file in the folder's place": {Dir: file},
 		"a folder below a file":        {Dir: filepath.Join(file, "journal")},
 		"no folder":                    {},
+		"no room":                      {Dir: t.TempDir(), MaxBytes: 1},
 		"no retention":                 {Dir: t.TempDir(), Retain: time.Millisecond},
 		"an edge without redis":        {Dir: t.TempDir(), Ledger: Ledger{Kind: LedgerNone}},
 		"postgres without address":     {Dir: t.TempDir(), Ledger: Ledger{Kind: LedgerPostgres}},
@@ -243,8 +244,8 @@ func TestADamagedSnapshotIsReplaced(t *testing.T) {
 	}
 	e := open(t, Config{Dir: dir, Links: []ledger.NewLink{{Network: "default", Code: "demo"}}})
 	eventually(t, "writing a good snapshot", func() bool {
-		s, err := readSnapshot(dir)
-		return err == nil && len(s.Links) == 1
+		s, damaged, err := readSnapshot(dir)
+		return err == nil && damaged == 0 && len(s.Links) == 1
 	})
 	if e.Links().Lookup("default", "demo") == nil {
 		t.Error("the configuration's link is not known")

@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 )
 
 // The states of an engine and its parts.
@@ -62,6 +64,10 @@ func (e *Engine) journalHealth() Part {
 		return Part{StatusStarting, "the journal is not open; see the log"}
 	}
 	switch stats := j.Stats(); {
+	case j.Gone() != nil:
+		return Part{StatusDegraded, "the journal's path does not lead to its folder any more; no tokens are handed out until the folder is put back; a restart of Caddy begins a journal at that path"}
+	case stats.Waiting > 0:
+		return Part{StatusDegraded, "segments of the journal cannot be found or opened, and their records wait for them; see the log"}
 	case stats.Full:
 		return Part{StatusDegraded, "there is no room for records: the disk is full, or the journal has reached max_size; no tokens are handed out until there is"}
 	case stats.Failed:
@@ -82,7 +88,9 @@ func (e *Engine) ledgerHealth(ctx context.Context, c Config) Part {
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTime)
 	defer cancel()
-	if err := l.Ping(ctx); err != nil {
+	if err := l.Ping(ctx); errors.Is(err, ledger.ErrGone) {
+		return Part{StatusDegraded, ledger.ErrGone.Error() + "; records wait in the journal"}
+	} else if err != nil {
 		return Part{StatusDegraded, "the ledger does not answer; records wait in the journal"}
 	}
 	if j := e.journal.Load(); j != nil && j.LedgerID() != "" && j.LedgerID() != l.ID() {

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
@@ -18,57 +15,14 @@ import (
 // linksEvery is how often a node asks whether the links changed: a new link is live everywhere within five seconds.
 const linksEvery = 2 * time.Second
 
-// snapshotName is the file beside the journal from which a node knows its links while everything else is down.
-const snapshotName = "links.json"
-
-// snapshot is the content of that file.
-type snapshot struct {
-	Version int64           `json:"version"`
-	Links   []tracker.Link  `json:"links"`
-	Config  []ledger.LinkID `json:"config"` // the links that the configuration named when it was last written to the ledger
-}
-
-func readSnapshot(dir string) (snapshot, error) {
-	var s snapshot
-	data, err := os.ReadFile(filepath.Join(dir, snapshotName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return snapshot{}, fmt.Errorf("reading %s: %w", snapshotName, err)
-	}
-	return s, nil
-}
-
-// writeSnapshot replaces the file as a whole, so that a crash leaves the old or the new one.
-func writeSnapshot(dir string, s snapshot) error {
-	data, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	temp, err := os.CreateTemp(dir, snapshotName+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name())
-	if _, err := temp.Write(data); err != nil {
-		return errors.Join(err, temp.Close())
-	}
-	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), filepath.Join(dir, snapshotName))
-}
-
 // startLinks is the table of a node that has asked nobody yet: its snapshot, and the configuration's links that the snapshot
-// does not know. A snapshot that cannot be read is logged and passed over: the ledger has the links.
+// does not know. What of a snapshot cannot be read is counted, logged and passed over: the ledger has the links.
 func startLinks(c Config) *tracker.LinkTable {
-	s, err := readSnapshot(c.Dir)
-	if err != nil {
-		c.Logger.Error("the snapshot of the links is unusable; waiting for the ledger's", "error", err)
+	s, damaged, err := readSnapshot(c.Dir)
+	snapshotDamaged.Add(float64(damaged))
+	if damaged > 0 || err != nil {
+		c.Logger.Error("the snapshot of the links is damaged; the node goes on with those that it can read until the ledger has all",
+			"damaged", damaged, "links", len(s.Links), "error", err)
 	}
 	return withConfig(c, s.Version, s.Links)
 }
@@ -161,12 +115,13 @@ func (w *workers) loadLinks(ctx context.Context, source linkSource) error {
 	return nil
 }
 
-// changeSnapshot rewrites the snapshot. A disk that refuses it is logged: the ledger has what is in it.
+// changeSnapshot rewrites the snapshot. A disk that refuses it is logged: the ledger has what is in it. Of damage the start has
+// told.
 func (w *workers) changeSnapshot(change func(s *snapshot)) {
-	s, err := readSnapshot(w.config.Dir)
-	if err != nil {
-		w.config.Logger.Error("replacing an unusable snapshot of the links", "error", err)
+	if j := w.engine.journal.Load(); j != nil && j.Gone() != nil {
+		return // the folder at that path is somebody else's
 	}
+	s, _, _ := readSnapshot(w.config.Dir)
 	change(&s)
 	if err := writeSnapshot(w.config.Dir, s); err != nil {
 		w.config.Logger.Error("the snapshot of the links could not be written", "error", err)
@@ -204,7 +159,7 @@ func (w *workers) syncLinks(ctx context.Context, l *ledger.Ledger) error {
 		named[i] = ledger.LinkID{Network: link.Network, Code: tracker.CodeKey(link.Code)}
 		now[named[i]] = true
 	}
-	before, _ := readSnapshot(w.config.Dir) // an unusable one names nothing, and is replaced below
+	before, _, _ := readSnapshot(w.config.Dir) // a damaged one names less, and is replaced below
 	var gone []ledger.LinkID
 	for _, id := range before.Config {
 		if !now[id] {

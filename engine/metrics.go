@@ -15,6 +15,10 @@ var (
 		Name: "caddy_affiliate_links",
 		Help: "Links in the edge's table, disabled ones included.",
 	})
+	snapshotDamaged = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "caddy_affiliate_link_snapshot_damaged_entries_total",
+		Help: "Entries of the links' snapshot on disk that a start could not read.",
+	})
 	auditJournalled = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "caddy_affiliate_audit_journalled_records",
 		Help: "Records on their way to the ledger, as the last audit counted them.",
@@ -40,7 +44,7 @@ var (
 // Collectors returns the metrics of the engine and of everything below it.
 func Collectors() []prometheus.Collector {
 	return slices.Concat(
-		[]prometheus.Collector{linkTableSize, auditJournalled, auditUnbalanced, waitingRefunds, forgottenRows, scrubbedRecords},
+		[]prometheus.Collector{linkTableSize, snapshotDamaged, auditJournalled, auditUnbalanced, waitingRefunds, forgottenRows, scrubbedRecords},
 		journal.Collectors(), relay.Collectors(), forward.Collectors(),
 	)
 }

@@ -29,6 +29,44 @@ func makeDir(path string) error {
 	return syncParents(path)
 }
 
+// home is the folder that was opened and locked. It is held open, so that no other can be taken for it.
+type home struct {
+	dir    string
+	folder *os.File
+	opened fs.FileInfo
+}
+
+func openHome(dir string) (home, error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return home{}, err
+	}
+	opened, err := folder.Stat()
+	if err != nil {
+		return home{}, errors.Join(err, folder.Close())
+	}
+	return home{dir, folder, opened}, nil
+}
+
+func (h home) close() error { return h.folder.Close() }
+
+// check returns ErrGone while the path does not lead to the folder: somebody has moved it or mounted another over it. Nothing
+// may be made there meanwhile: a folder made anew would be in the way of the one that comes back, and to another folder the
+// lock that is held does not belong (J5).
+func (h home) check() error {
+	there, err := os.Stat(h.dir)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	if !os.SameFile(h.opened, there) {
+		return fmt.Errorf("%w: %s is another folder now", ErrGone, h.dir)
+	}
+	return nil
+}
+
+// Gone returns ErrGone while the path of the journal does not lead to the folder that was opened. No token can be promised then.
+func (j *Journal) Gone() error { return j.home.check() }
+
 // syncParents fsyncs the folders that hold the paths, so that their being there, or not there, is durable.
 func syncParents(paths ...string) error {
 	for _, path := range paths {

@@ -32,7 +32,7 @@ import (
 // Options configures a journal. The zero value is usable.
 type Options struct {
 	// MaxBytes caps all segments on disk. At the cap Append returns ErrFull and nothing is deleted. Segments under damaged
-	// do not count. Default 1 GiB.
+	// do not count. Default 1 GiB; with less than MinBytes a large record may find no place in an empty journal.
 	MaxBytes int64
 
 	// SegmentBytes is the size of a segment. The first of an origin has at most 4 MiB, so that a start is quick, and each
@@ -65,7 +65,11 @@ var (
 	ErrSize        = errors.New("a record has between 1 byte and 64 KiB")
 	ErrNoOrigin    = errors.New("no such origin in the journal")
 	ErrPinned      = errors.New("the journal feeds another ledger")
+	ErrGone        = errors.New("what the journal has on disk is not in its place: put it back, or restart Caddy to go on without it")
 )
+
+// MinBytes is the least that Options.MaxBytes should be.
+const MinBytes = 128 << 10
 
 const (
 	firstSegment  = 4 << 20 // size of an origin's first segment, and of one made in haste
@@ -79,6 +83,7 @@ type Journal struct {
 	o    Options
 	log  *slog.Logger
 	lock *os.File
+	home home
 
 	life    sync.RWMutex // held for reading by whatever touches old segments; Close takes it before it lets go of the lock
 	closed  bool         // guarded by life
@@ -93,6 +98,7 @@ type Journal struct {
 	target   int    // size of the batch for which the writer lingers
 	space    space
 	spare    *spare
+	capped   bool      // a record was refused for want of room, and the keeper has not seen room since
 	wish     int64     // size of the spare that the writer asks for, 0 for none
 	begun    time.Time // when the live origin was begun
 	origins  map[string]*origin
@@ -122,8 +128,11 @@ func Open(dir string, o Options) (*Journal, error) {
 		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
 	j.lock = lock
+	if j.home, err = openHome(dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the journal's folder: %w", err), lock.Close())
+	}
 	if err := j.start(); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, j.home.close(), lock.Close())
 	}
 	return j, nil
 }
@@ -180,9 +189,6 @@ func (j *Journal) start() error {
 	}
 	if err := j.begin(); err != nil && !errors.Is(err, ErrFull) {
 		return err
-	} else if err != nil {
-		j.log.Error("no room for the journal: clicks are not recorded until the ledger settles or the disk is cleared",
-			"dir", j.dir, "error", err)
 	}
 	j.writing.Go(j.write)
 	j.workers.Go(j.keep)
@@ -219,7 +225,7 @@ func (j *Journal) Close() error {
 	if err := os.Remove(j.sparePath()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, j.lock.Close())...)
+	return errors.Join(append(errs, j.home.close(), j.lock.Close())...)
 }
 
 // Origins returns the name of every origin with a folder, oldest first, the live one included.
@@ -248,6 +254,7 @@ type Stats struct {
 	MaxBytes int64 // their cap
 	Queued   int64 // bytes of records that wait for the disk
 	Origins  int
+	Waiting  int  // origins of which a segment cannot be found or opened; their records wait for it
 	Failed   bool // no origin can be written now
 	Full     bool // for want of disk space
 }
@@ -256,10 +263,21 @@ type Stats struct {
 func (j *Journal) Stats() Stats {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return Stats{
-		Bytes: j.space.disk, MaxBytes: j.space.max, Queued: j.queued, Origins: len(j.origins),
-		Failed: j.tail == nil, Full: errors.Is(j.refusal, ErrFull) || !j.space.fits(j.queued+maxFrame),
+	waiting := 0
+	for _, o := range j.origins {
+		if o.waiting.Load() {
+			waiting++
+		}
 	}
+	return Stats{
+		Bytes: j.space.disk, MaxBytes: j.space.max, Queued: j.queued, Origins: len(j.origins), Waiting: waiting,
+		Failed: j.tail == nil, Full: j.full(),
+	}
+}
+
+// full reports whether a record may find no room. The lock is held.
+func (j *Journal) full() bool {
+	return errors.Is(j.refusal, ErrFull) || !j.space.fits(j.queued+maxFrame)
 }
 
 // Roomy reports whether there is disk space to spare: at most three quarters of MaxBytes are taken by records, and the disk
@@ -294,7 +312,11 @@ func (j *Journal) PinLedger(id string) error {
 	default:
 		return fmt.Errorf("%w: %s", ErrPinned, pinned)
 	}
-	if err := writeFile(filepath.Join(j.dir, "ledger_id"), id+"\n"); err != nil {
+	err := j.home.check()
+	if err == nil {
+		err = writeFile(filepath.Join(j.dir, "ledger_id"), id+"\n")
+	}
+	if err != nil {
 		return fmt.Errorf("pinning the ledger: %w", err)
 	}
 	j.mu.Lock()

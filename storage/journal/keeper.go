@@ -34,7 +34,7 @@ func (s *spare) ready(wait bool) bool {
 func (j *Journal) keep() {
 	again := time.NewTimer(time.Hour)
 	defer again.Stop()
-	told := false
+	told, full := false, false
 	for {
 		select {
 		case <-j.stop:
@@ -43,16 +43,38 @@ func (j *Journal) keep() {
 		case <-again.C:
 		}
 		err := j.chore()
+		if full = j.sayFull(full); full {
+			again.Reset(j.o.retry) // room may come by itself, when somebody clears the disk
+		}
 		if err == nil {
 			told = false
 			continue
 		}
-		if !told && !errors.Is(err, errTooSoon) && !errors.Is(err, errStopped) {
+		if !told && !full && !errors.Is(err, errTooSoon) && !errors.Is(err, errStopped) {
 			told = true
 			j.log.Error("the journal cannot make room for records", "dir", j.dir, "error", err)
 		}
 		again.Reset(j.o.retry)
 	}
+}
+
+// sayFull logs when records begin to be refused for want of room, and when there is some again. said is what it said last.
+func (j *Journal) sayFull(said bool) (full bool) {
+	j.mu.Lock()
+	full = j.full() && (said || j.capped || j.tail == nil) || said && !j.space.dry.IsZero() // until the disk has made room
+	if !full {
+		j.capped = false
+	}
+	bytes, most, dry := j.space.disk, j.space.max, !j.space.dry.IsZero()
+	j.mu.Unlock()
+	switch {
+	case full && !said:
+		j.log.Error("the journal has no room: clicks are not recorded until the ledger settles or the disk is cleared",
+			"dir", j.dir, "bytes", bytes, "max_size", most, "disk_full", dry)
+	case said && !full:
+		j.log.Info("the journal has room again: clicks are recorded", "dir", j.dir)
+	}
+	return full
 }
 
 func (j *Journal) chore() error {
@@ -81,9 +103,9 @@ func (j *Journal) prepare(size int64) error {
 	if !ok {
 		return nil
 	}
-	f, err := createSegment(j.sparePath(), size, j.o.wrap, j.stop)
+	err := j.home.check()
 	if err == nil {
-		err = errors.Join(f.Close(), syncParents(j.sparePath()))
+		err = j.fillSpare(size)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -96,10 +118,21 @@ func (j *Journal) prepare(size int64) error {
 	return s.err
 }
 
+func (j *Journal) fillSpare(size int64) error {
+	f, err := createSegment(j.sparePath(), size, j.o.wrap, j.stop)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), syncParents(j.sparePath()))
+}
+
 var errTooSoon = errors.New("waiting before the next origin")
 
 // begin opens a new origin, durably, before anything is written to it.
 func (j *Journal) begin() error {
+	if err := j.home.check(); err != nil {
+		return j.refuse(fmt.Errorf("beginning an origin: %w", err))
+	}
 	size := min(firstSegment, j.o.SegmentBytes)
 	j.mu.Lock()
 	tooSoon := time.Since(j.begun) < j.o.retry

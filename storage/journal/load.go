@@ -100,12 +100,9 @@ func (o *origin) sync() error {
 		if o.stopping() {
 			return ErrClosed
 		}
-		f, err := os.OpenFile(seg.path, os.O_RDWR, 0)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
+		f, err := openSegment(seg.path, os.O_RDWR)
 		if err != nil {
-			return fmt.Errorf("opening segment: %w", err)
+			return err
 		}
 		if err := errors.Join(f.Sync(), f.Close()); err != nil {
 			return fmt.Errorf("fsyncing segment %s: %w", seg.path, err)
@@ -191,14 +188,11 @@ func arrange(runs []run, base, durable uint64) []run {
 	return out
 }
 
-// scan looks at the first end bytes of the segment. A file that is gone holds nothing. It gives up when the journal closes.
+// scan looks at the first end bytes of the segment. It gives up when the journal closes.
 func (o *origin) scan(seg *segment, end int64) (scanned, error) {
-	f, err := os.Open(seg.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return scanned{}, nil
-	}
+	f, err := openSegment(seg.path, os.O_RDONLY)
 	if err != nil {
-		return scanned{}, fmt.Errorf("opening segment: %w", err)
+		return scanned{}, err
 	}
 	defer f.Close()
 	found, err := scan(untilStop{f, o}, o.name, end)
@@ -246,17 +240,15 @@ func (o *origin) trim(seg *segment, data int64) error {
 	return o.measure(seg)
 }
 
-// measure notes the segment's size and time of the moment. One that is gone has no size.
+// measure notes the segment's size and time of the moment.
 func (o *origin) measure(seg *segment) error {
-	var size int64
 	info, err := os.Stat(seg.path)
-	if err == nil {
-		size, seg.changed = info.Size(), info.ModTime()
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("looking at segment: %w", err)
+	if err != nil {
+		return fmt.Errorf("looking at segment: %w", notFound(err))
 	}
-	o.release(seg.size - size)
-	o.resize(seg, size)
+	seg.changed = info.ModTime()
+	o.release(seg.size - info.Size())
+	o.resize(seg, info.Size())
 	return nil
 }
 

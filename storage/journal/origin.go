@@ -3,8 +3,10 @@ package journal
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"sort"
 	"sync"
+	"sync/atomic"
 )
 
 // origin is what the journal knows of one origin.
@@ -14,6 +16,8 @@ type origin struct {
 	log     *slog.Logger
 	release func(int64)     // takes note of disk space given back
 	stop    <-chan struct{} // closed when the journal closes: scans give up
+
+	waiting atomic.Bool // the last read could not find or open a segment
 
 	reading  sync.Mutex // held while segments are read, scanned, scrubbed or removed; guards the fields below it
 	listed   bool
@@ -114,6 +118,7 @@ func (o *origin) find(seq uint64) (run, bool) {
 // addSegment adds the segment that is written from now on.
 func (o *origin) addSegment(path string, first uint64, size int64) *segment {
 	seg := &segment{path: path, first: first, last: first - 1, size: size}
+	seg.opened, _ = os.Stat(path) // without which what is found there later is believed
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if n := len(o.segments); n > 0 && o.segments[n-1].path == path {

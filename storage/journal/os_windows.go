@@ -25,7 +25,8 @@ func lockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// linked tells whether the open file still has that size. It cannot lose its name: Windows refuses to remove an open file.
+// linked tells whether the open file still has that size. It cannot lose its name: Windows refuses to remove an open file, to
+// move a folder that holds one, and to mount another over it.
 func linked(f *os.File, size int64) error {
 	info, err := f.Stat()
 	if err != nil {

@@ -3,7 +3,6 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -53,7 +52,15 @@ const usualRecord = 256
 
 var errBroken = errors.New("a record that was readable is no longer")
 
+// read notes whether the origin's records wait for a segment that cannot be found or opened. Such a segment is not damaged:
+// whoever has moved it, or mounted something over its folder, can put it back.
 func (o *origin) read(after uint64, maxBytes int) ([]tracker.Entry, error) {
+	entries, err := o.readPage(after, maxBytes)
+	o.waiting.Store(err != nil && !errors.Is(err, ErrClosed))
+	return entries, err
+}
+
+func (o *origin) readPage(after uint64, maxBytes int) ([]tracker.Entry, error) {
 	o.reading.Lock()
 	defer o.reading.Unlock()
 	if err := o.load(); err != nil {
@@ -95,12 +102,9 @@ func (o *origin) read(after uint64, maxBytes int) ([]tracker.Entry, error) {
 // readRun adds the run's records from want on to the page, as far as there is room, and returns the number that is next. It
 // returns errBroken, and what it has read stays, when a record does not verify any more.
 func (o *origin) readRun(r run, want uint64, p *page) (next uint64, err error) {
-	f, err := os.Open(r.seg.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return want, errBroken
-	}
+	f, err := openSegment(r.seg.path, os.O_RDONLY)
 	if err != nil {
-		return want, fmt.Errorf("opening segment: %w", err)
+		return want, err
 	}
 	defer f.Close()
 	off := r.off
@@ -127,8 +131,12 @@ func (o *origin) readRun(r run, want uint64, p *page) (next uint64, err error) {
 	return want, nil
 }
 
-// rescan looks again at a segment that no longer holds what it held.
+// rescan looks again at a segment that no longer holds what it held. Another file in its place, an older copy say, tells nothing
+// of what this one holds.
 func (o *origin) rescan(seg *segment) error {
+	if there, err := os.Stat(seg.path); seg.opened != nil && (err != nil || !os.SameFile(there, seg.opened)) {
+		return fmt.Errorf("%w: another file is in the place of segment %s", ErrGone, seg.path)
+	}
 	end, last := o.extent(seg)
 	found, err := o.scan(seg, end)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -16,22 +15,29 @@ const scrubStep = 4 << 20
 
 // Scrub calls erase with the payload of each record of the origin from after+1 to last that can be read, for it to overwrite
 // what must not be kept. Where erase reports that it has, the record is written back in its place, with its new checksum,
-// and fsynced. Scrub returns how many it has written. Repeating it is safe.
+// and fsynced. Scrub returns how many it has written. Repeating it is safe, and needed after
+// ErrGone: what is in a segment that could not be found has to be scrubbed when it is back.
 //
 // Nothing but what the ledger has applied may be given: a power cut in the middle of the write leaves a torn record, which
 // is a tombstone from then on. The ledger has it; it would miss it only if it came back older as well.
 func (j *Journal) Scrub(ctx context.Context, name string, after, last uint64, erase func(payload []byte) bool) (n int, err error) {
 	rescanned := false
+	var gone error // of segments that cannot be found; the others are scrubbed
 	for after < last {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
 		var written int
+		from := after
 		err := j.with(name, func(o *origin) (err error) {
 			after, written, err = o.scrub(after, last, erase, !rescanned)
 			return err
 		})
 		n += written
+		if errors.Is(err, ErrGone) && after > from {
+			gone = err
+			continue
+		}
 		if errors.Is(err, errBroken) && !rescanned {
 			rescanned = true // the segment has been scanned anew; what is readable in it comes now
 			continue
@@ -40,7 +46,7 @@ func (j *Journal) Scrub(ctx context.Context, name string, after, last uint64, er
 			return n, err
 		}
 	}
-	return n, nil
+	return n, gone
 }
 
 // scrub is one step of Scrub. It returns the number up to which it has come, which is last when there is nothing more. For a
@@ -73,12 +79,9 @@ func (o *origin) scrub(after, last uint64, erase func([]byte) bool, rescan bool)
 
 // scrubRun scrubs the run's records from want to last, at most a step of them, and fsyncs those that it has written.
 func (o *origin) scrubRun(r run, want, last uint64, erase func([]byte) bool) (to uint64, written int, err error) {
-	f, err := os.OpenFile(r.seg.path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r.last, 0, nil // nothing is left to erase
-	}
+	f, err := openSegment(r.seg.path, os.O_RDWR) // one that is put back later must be scrubbed then
 	if err != nil {
-		return want - 1, 0, fmt.Errorf("opening segment: %w", err)
+		return r.last, 0, err
 	}
 	to, written, err = o.scrubFile(f, r, want, last, erase)
 	if written > 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -27,7 +28,7 @@ const (
 type file interface {
 	WriteAt(p []byte, off int64) (int, error)
 	Sync() error             // makes the data durable, and the size where it grew
-	Linked(size int64) error // nil while the file is in its folder and has at least that size
+	Linked(size int64) error // nil while its path leads to the file and it has at least that size
 	Truncate(size int64) error
 	Close() error
 }
@@ -41,6 +42,7 @@ func (f segmentFile) Linked(size int64) error { return linked(f.File, size) }
 
 // segment is one file of an origin.
 type segment struct {
+	opened  fs.FileInfo // the file that the writer has written, nil of an earlier process's
 	path    string
 	first   uint64 // the number that its name says, 0 if it says none
 	last    uint64 // the highest number that it can hold
@@ -61,6 +63,23 @@ func firstOf(path string) uint64 {
 		return 0
 	}
 	return n
+}
+
+// openSegment opens a segment that must be there. One that is not is ErrGone, which is no damage.
+func openSegment(path string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(path, flag, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening segment: %w", notFound(err))
+	}
+	return f, nil
+}
+
+// notFound says of an error that it is ErrGone, where it is.
+func notFound(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return err
 }
 
 var errStopped = errors.New("stopped")

@@ -21,6 +21,9 @@ func (j *Journal) Truncate(name string, settled uint64) error {
 }
 
 func (j *Journal) truncate(o *origin, settled uint64) error {
+	if err := j.home.check(); err != nil {
+		return err
+	}
 	gone, err := o.truncate(settled, filepath.Join(j.dir, "damaged"))
 	if gone {
 		j.mu.Lock()

@@ -83,6 +83,10 @@ func (j *Journal) Append(payload []byte) (Ticket, error) {
 	case j.queued > 0 && j.queued+size > j.o.QueueBytes:
 		return Ticket{}, ErrQueueFull
 	case !j.space.fits(j.queued + size):
+		if !j.capped {
+			j.capped = true
+			signal(j.chores) // who says so, since a log may take its time
+		}
 		return Ticket{}, ErrFull
 	}
 	b := j.open
@@ -283,13 +287,18 @@ func (j *Journal) takeSpare(path string, need int64) (file, int64, error) {
 	if s == nil || s.size < need || !s.ready(mustWait) {
 		return nil, 0, nil
 	}
-	if err := os.Rename(j.sparePath(), path); err != nil {
-		return nil, 0, fmt.Errorf("putting the next segment in place: %w", err)
-	}
+	err := os.Rename(j.sparePath(), path)
 	j.mu.Lock()
 	j.spare = nil
+	if err != nil { // somebody has removed it, so another has to be made
+		j.space.free -= s.size
+		j.space.release(s.size)
+	}
 	j.mu.Unlock()
-	err := syncParents(path, j.sparePath())
+	if err != nil {
+		return nil, 0, fmt.Errorf("putting the next segment in place: %w", err)
+	}
+	err = syncParents(path, j.sparePath())
 	var osFile *os.File
 	if err == nil {
 		osFile, err = os.OpenFile(path, os.O_RDWR, 0)
@@ -325,6 +334,9 @@ func (j *Journal) makeSegment(path string, need int64) (file, int64, error) {
 		defer j.mu.Unlock()
 		return nil, 0, j.space.refused(size, err)
 	}
+	j.mu.Lock()
+	j.space.dry = time.Time{}
+	j.mu.Unlock()
 	return f, size, nil
 }
 

@@ -14,7 +14,13 @@ import (
 
 // told says of an error of the database whether it is tracker.ErrAway.
 func (l *Ledger) told(err error) error {
-	if err == nil || errors.Is(err, tracker.ErrAway) || !l.isAway(err) {
+	if err == nil || errors.Is(err, tracker.ErrAway) {
+		return err
+	}
+	if gone := l.gone(); gone != nil { // whatever the error says, that is its cause
+		return fmt.Errorf("%w: %w", gone, err)
+	}
+	if !l.isAway(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", tracker.ErrAway, err)

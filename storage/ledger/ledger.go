@@ -30,6 +30,9 @@ var (
 	ErrNotFound = tracker.ErrNotFound
 )
 
+// ErrGone is returned, with tracker.ErrAway, while the database's files are not in their place.
+var ErrGone = errors.New("the ledger's file is not in its place, so what is booked now would be lost: put it back, or restart Caddy to open what is there")
+
 //go:embed migrations/*.sql
 var migrations embed.FS
 
@@ -61,6 +64,11 @@ type Database struct {
 	Clash func(err error) bool
 	// Away reports whether err is of the machine, of the server or of the connection to it, so that the same may pass later.
 	Away func(err error) bool
+	// Gone returns ErrGone while the database's files are not those that are open: what is committed is then found by nobody else,
+	// and by no restart. It is asked while a connection is open. Nil: the database is not in files of this machine.
+	Gone func() error
+	// Release gives back what was held beside Write and Read, before they are closed. Nil: nothing was.
+	Release func() error
 	// Enter waits while another transaction has excluded others from the table. Nil: whoever writes is alone.
 	Enter func(ctx context.Context, tx *sql.Tx, table string) error
 	// Exclude waits until no other transaction that has entered the table is under way, and keeps others from entering it until
@@ -157,11 +165,22 @@ func (l *Ledger) ID() string { return l.id }
 // Warnings returns what the operator should know of the database as it was found, one sentence each, for the caller to log.
 func (l *Ledger) Warnings() []string { return l.db.Warnings }
 
-// Ping reports whether the ledger answers.
+// Ping reports whether the ledger answers, and ErrGone when what it answers is gone with the process.
 func (l *Ledger) Ping(ctx context.Context) error {
 	var one int
 	if err := l.db.Read.QueryRowContext(ctx, `SELECT one FROM meta`).Scan(&one); err != nil {
 		return l.told(fmt.Errorf("asking the ledger: %w", err))
+	}
+	return l.gone()
+}
+
+// gone returns ErrGone, which is of the passing kind, while the database's files are not in their place.
+func (l *Ledger) gone() error {
+	if l.db.Gone == nil {
+		return nil
+	}
+	if err := l.db.Gone(); err != nil {
+		return fmt.Errorf("%w: %w", tracker.ErrAway, err)
 	}
 	return nil
 }
@@ -170,8 +189,11 @@ func (l *Ledger) Ping(ctx context.Context) error {
 func (l *Ledger) Close() error {
 	l.closed.Store(true)
 	var err error
+	if l.db.Release != nil {
+		err = l.db.Release()
+	}
 	if l.db.Read != l.db.Write {
-		err = l.db.Read.Close()
+		err = errors.Join(err, l.db.Read.Close())
 	}
 	if err := errors.Join(err, l.db.Write.Close()); err != nil {
 		return fmt.Errorf("closing the ledger: %w", err)
@@ -195,6 +217,9 @@ func (l *Ledger) tryWrite(ctx context.Context, do func(tx *sql.Tx) error) error 
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}
 	defer tx.Rollback()
+	if err := l.gone(); err != nil {
+		return err
+	}
 	if err := do(tx); err != nil {
 		return err
 	}
@@ -205,7 +230,7 @@ func (l *Ledger) tryWrite(ctx context.Context, do func(tx *sql.Tx) error) error 
 	if err := commit(conn, tx); err != nil {
 		return fmt.Errorf("committing: %w", err)
 	}
-	return nil
+	return l.gone() // a commit that went into a removed file is none
 }
 
 // busyWait is how long a transaction waits for another writer to end.

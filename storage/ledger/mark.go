@@ -105,7 +105,7 @@ func mark(ctx context.Context, tx *sql.Tx, n int64, now time.Time) (bool, error)
 func (l *Ledger) Settled(ctx context.Context) (map[string]uint64, error) {
 	rows, err := l.db.Read.QueryContext(ctx, `SELECT name, settled FROM origin WHERE settled > 0`)
 	if err != nil {
-		return nil, fmt.Errorf("reading settled cursors: %w", err)
+		return nil, l.told(fmt.Errorf("reading settled cursors: %w", err))
 	}
 	defer rows.Close()
 	settled := map[string]uint64{}
@@ -118,6 +118,9 @@ func (l *Ledger) Settled(ctx context.Context) (map[string]uint64, error) {
 		settled[name] = uint64(cursor)
 	}
 	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading settled cursors: %w", err)
+	}
+	if err := l.gone(); err != nil { // on its word a journal forgets
 		return nil, fmt.Errorf("reading settled cursors: %w", err)
 	}
 	return settled, nil

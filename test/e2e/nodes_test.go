@@ -46,14 +46,14 @@ func TestEdgesAndHub(t *testing.T) {
 
 	visitor := newBrowser(t)
 	var first string
-	await(t, "the link to reach the edge", func() bool {
+	within(t, knownTime, "the link to reach the edge", func() bool {
 		first = visitor.open(edges[0].URL + "/?via=demo").session()
 		return first != ""
 	})
 	if elsewhere := visitor.open(edges[1].URL + "/").session(); elsewhere != first {
 		t.Errorf("the visitor's session is %q at the first edge and %q at the second", first, elsewhere)
 	}
-	await(t, "the link to reach the other edge", func() bool {
+	within(t, knownTime, "the link to reach the other edge", func() bool {
 		return newBrowser(t).open(edges[1].URL+"/?via=demo").session() != ""
 	})
 
@@ -69,6 +69,40 @@ func TestEdgesAndHub(t *testing.T) {
 		tokens = append(tokens, result.Tokens...)
 	}
 	check.Acked(t, tokens, hub, edges...)
+
+	run(t, hub, "affiliate", "link", "disable", "demo")
+	within(t, knownTime, "the edges to know that the link is disabled", func() bool {
+		for _, edge := range edges {
+			if newBrowser(t).open(edge.URL+"/?via=demo").session() != "" {
+				return false
+			}
+		}
+		return true
+	})
+	run(t, hub, "affiliate", "link", "add", "spring")
+	within(t, knownTime, "the edges to know another link", func() bool {
+		for _, edge := range edges {
+			if newBrowser(t).open(edge.URL+"/?via=spring").session() == "" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// knownTime is three times as long as a change of a link may take to be known on another node, for the sake of busy machines.
+const knownTime = 15 * time.Second
+
+// within is await with a bound that the documentation promises.
+func within(t *testing.T, bound time.Duration, what string, ok func() bool) {
+	t.Helper()
+	began := time.Now()
+	await(t, what, ok)
+	took := time.Since(began).Round(time.Millisecond)
+	t.Logf("%s took %s", what, took)
+	if took > bound {
+		t.Errorf("%s took %s, may take %s", what, took, bound)
+	}
 }
 
 // A single node with Redis between, on its embedded ledger.

@@ -69,6 +69,21 @@ func TestDiskReadOnly(t *testing.T) {
 	})
 }
 
+// A volume is mounted over the journal's folder, and taken away again: what was acknowledged is below it, and nothing is
+// written into the volume.
+func TestDiskMountedOver(t *testing.T) {
+	onDisk(t, "8m", func(dir, disk string) {
+		p := caddy.Start(t, with(embedded, small), caddy.In(dir))
+		journal := filepath.Join(disk, "affiliate")
+		broken(t, p, func() { must(t, syscall.Mount("tmpfs", journal, "tmpfs", 0, "size=8m,mode=0700")) }, func() {
+			if files, err := os.ReadDir(journal); err != nil || len(files) > 0 {
+				t.Errorf("in the volume there are %v, %v", files, err)
+			}
+			must(t, syscall.Unmount(journal, syscall.MNT_DETACH))
+		})
+	})
+}
+
 // A folder that is read-only when Caddy starts is waited for.
 func TestStartOnReadOnlyDisk(t *testing.T) {
 	onDisk(t, "8m", func(dir, disk string) {

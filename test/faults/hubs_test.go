@@ -110,7 +110,7 @@ func TestEdgeStartsWithoutRedis(t *testing.T) {
 	hub := caddy.Start(t, with(secret, through(store.Addr), embedded))
 	edge := caddy.Start(t, strings.Replace(with(secret, through(store.Addr), "ledger none"), "link demo", "", 1))
 	await(t, "the link to reach the edge", func() bool {
-		snapshot, err := os.ReadFile(filepath.Join(edge.Dir, "affiliate", "links.json"))
+		snapshot, err := os.ReadFile(filepath.Join(edge.Dir, "affiliate", "links.jsonl"))
 		return err == nil && strings.Contains(string(snapshot), `"demo"`)
 	})
 	var tokens []load.Token

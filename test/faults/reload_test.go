@@ -21,7 +21,8 @@ func TestReload(t *testing.T) {
 	must(t, p.Reload(same))
 	idle := resourcesOf(t, p)
 
-	click, visit := clicks(p).Start(), visits(p).Start()
+	patient := func(l load.Load) *load.Run { l.Repeats = 2; return l.Start() }
+	click, visit := patient(clicks(p)), patient(visits(p))
 	for n := range check.Times(20, 200) {
 		switch n % 4 {
 		case 1:
@@ -55,16 +56,16 @@ func TestReload(t *testing.T) {
 	check.Acked(t, result.Tokens, p)
 }
 
-// answered fails the test unless every request that the site took was answered, and wholly. What is left are connections
-// that end before their request is read: Caddy opens a second socket for the port and closes the first, and with it goes
+// answered fails the test unless every request was answered, and wholly. Browsers send a request again whose connection ended
+// before an answer began, and so does this load: Caddy opens a second socket for the port and closes the first, and with it goes
 // who waits to be accepted there (net.ipv4.tcp_migrate_req). A Caddy without the directive loses them too: 229 of 31,358
-// requests in 320 reloads on two busy cores.
+// requests in 320 reloads on two busy cores. More than one in fifty would not be Caddy's.
 func answered(t *testing.T, what string, r *load.Result) {
 	t.Helper()
 	t.Logf("%s: %s", what, r)
 	n := len(r.Latencies)
-	if r.Statuses[200] != n-r.Errors || r.Cut > 0 || r.Unsent > 0 || r.Errors > n/50 {
-		t.Errorf("%s: of %d requests %d were answered 200, %d answers broke off, %d got none", what, n, r.Statuses[200], r.Cut, r.Errors-r.Cut)
+	if r.Statuses[200] != n || r.Failed() > 0 || r.Repeated > n/50 {
+		t.Errorf("%s: of %d requests %d were answered 200, %d answers broke off, %d got none, %d were sent again", what, n, r.Statuses[200], r.Cut, r.Errors-r.Cut, r.Repeated)
 	}
 }
 

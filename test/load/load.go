@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -24,12 +25,14 @@ type Load struct {
 	Timeout     time.Duration // of one request; default 10 s
 	Cookie      string        // name of the token's cookie; default aff
 	Header      http.Header   // what to send beside a browser's headers
+	Repeats     int           // how often a request without any answer is sent again, each time on a new connection, as browsers do
 }
 
 // Run is a load under way.
 type Run struct {
 	load    Load
 	client  *http.Client
+	fresh   *http.Client // opens a connection for each request
 	due     chan time.Time
 	stop    context.CancelFunc
 	stopped context.Context
@@ -50,7 +53,8 @@ func (l Load) Start() *Run {
 	if l.Cookie == "" {
 		l.Cookie = "aff"
 	}
-	r := &Run{load: l, client: l.client(), due: make(chan time.Time, 10*l.Rate)}
+	r := &Run{load: l, client: l.client(), fresh: l.client(), due: make(chan time.Time, 10*l.Rate)}
+	r.fresh.Transport.(*http.Transport).DisableKeepAlives = true
 	r.result.Statuses = map[int]int{}
 	r.stopped, r.stop = context.WithCancel(context.Background())
 	r.workers.Go(r.schedule)
@@ -133,16 +137,13 @@ func (r *Run) work() {
 // click sends one request and notes what came of it. A token counts as received with the response's header, whatever
 // happens to the body: a browser has stored the cookie by then.
 func (r *Run) click(at time.Time) {
-	req, err := http.NewRequest(http.MethodGet, r.load.URL, nil)
-	if err != nil {
-		r.note(at, 0, Token{}, err)
-		return
+	resp, err := r.ask(r.client)
+	for n := 0; err != nil && n < r.load.Repeats && !os.IsTimeout(err); n++ {
+		r.mu.Lock()
+		r.result.Repeated++
+		r.mu.Unlock()
+		resp, err = r.ask(r.fresh)
 	}
-	AsBrowser(req.Header)
-	for name, values := range r.load.Header {
-		req.Header[name] = values
-	}
-	resp, err := r.client.Do(req)
 	if err != nil {
 		r.note(at, 0, Token{}, err)
 		return
@@ -150,6 +151,18 @@ func (r *Run) click(at time.Time) {
 	_, err = io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
 	r.note(at, resp.StatusCode, r.token(resp), err)
+}
+
+func (r *Run) ask(client *http.Client) (*http.Response, error) {
+	req, err := http.NewRequest(http.MethodGet, r.load.URL, nil)
+	if err != nil {
+		return nil, err
+	}
+	AsBrowser(req.Header)
+	for name, values := range r.load.Header {
+		req.Header[name] = values
+	}
+	return client.Do(req)
 }
 
 func (r *Run) token(resp *http.Response) Token {

@@ -15,6 +15,7 @@ type Result struct {
 	Statuses  map[int]int     // responses by status
 	Errors    int             // requests without a complete response: refused, reset, timed out
 	Cut       int             // those of them whose response broke off
+	Repeated  int             // requests that were sent again, see Load.Repeats
 	LastError error           // the last of the errors
 	Unsent    int             // requests that were due while ten seconds' worth of others waited
 	Latencies []time.Duration // of each request, from when it was due
@@ -45,6 +46,9 @@ func (r *Result) Quantile(part float64) time.Duration {
 func (r *Result) String() string {
 	s := fmt.Sprintf("%d requests, %d tokens, statuses %v, %d errors (%d cut), %d unsent, p50 %s, p99 %s", len(r.Latencies),
 		len(r.Tokens), r.Statuses, r.Errors, r.Cut, r.Unsent, r.Quantile(0.5).Round(time.Microsecond), r.Quantile(0.99).Round(time.Microsecond))
+	if r.Repeated > 0 {
+		s += fmt.Sprintf(", %d sent again", r.Repeated)
+	}
 	if r.LastError != nil {
 		s += ", last error: " + r.LastError.Error()
 	}

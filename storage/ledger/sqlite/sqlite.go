@@ -41,6 +41,7 @@ func Open(ctx context.Context, path string) (*ledger.Ledger, error) {
 		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
 	}
 	read.SetMaxOpenConns(readers)
+	place := &place{path: path}
 	l, err := ledger.New(ctx, ledger.Database{
 		Write: write, Read: read,
 		Dialect: goose.DialectSQLite3,
@@ -51,11 +52,16 @@ func Open(ctx context.Context, path string) (*ledger.Ledger, error) {
 		Busy:    busy,
 		Away:    away,
 		Hint:    hint,
+		Gone:    place.gone,
+		Release: place.release,
 
 		Warnings: libcWarning(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening ledger %s: %w", path, err)
+	}
+	if err := place.hold(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening ledger %s: %w", path, err), l.Close())
 	}
 	return l, nil
 }
