@@ -220,6 +220,9 @@ func (s *shop) wantBalanced() {
 	if !reflect.DeepEqual(got, want) {
 		s.Errorf("the report says\n%+v, the conversions\n%+v", got, want)
 	}
+	if wrong := must(s.Recount(s.Context()))(s); wrong != 0 {
+		s.Errorf("%d sums are wrong", wrong)
+	}
 }
 
 func countReported(rows map[tracker.ReportRow]tracker.ReportRow, c tracker.Conversion) {
