@@ -25,7 +25,8 @@ func init() {
 //
 //	GET  /affiliate/health                  200 for status ok and degraded (the site is served and nothing is lost),
 //	                                        503 for starting and where the app does not run
-//	GET  /affiliate/audit                   the books, origin by origin; 200 whether they balance or not
+//	GET  /affiliate/audit                   the books, origin by origin; 200 whether they balance or not;
+//	                                        with ?recount it compares the sums of the reports with all conversions
 //	GET  /affiliate/links                   every link, disabled ones included
 //	POST /affiliate/links                   adds a link
 //	POST /affiliate/links/{code}/disable    stops a link from earning, at once here and within seconds elsewhere
@@ -118,6 +119,9 @@ func serveHealth(live *liveEngine, w http.ResponseWriter, r *http.Request) error
 
 func serveAudit(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
 	audit, err := live.Audit(r.Context())
+	if err == nil && r.URL.Query().Has("recount") {
+		err = live.Recount(r.Context(), &audit)
+	}
 	if err != nil {
 		return err
 	}

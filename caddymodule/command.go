@@ -75,22 +75,28 @@ func sessionListCommand() *cobra.Command {
 }
 
 func auditCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "audit", Short: "Balances the books: issued = applied + quarantined + lost + journalled", Args: cobra.NoArgs,
-		RunE: run(func(c client, _ []string) error {
-			var audit engine.Audit
-			err := c.print(http.MethodGet, "/affiliate/audit", nil, nil, func(w io.Writer, body io.Reader) error {
-				return auditTable(w, body, &audit)
-			})
-			if err == nil && !audit.Balanced {
-				return errors.New("the books do not balance")
-			}
-			if err == nil && audit.Trouble != "" {
-				return errors.New("records do not reach the ledger")
-			}
-			return err
-		}),
 	}
+	recount := cmd.Flags().Bool("recount", false, "Also compare the sums of the reports with all conversions, which takes seconds for a million")
+	cmd.RunE = run(func(c client, _ []string) error {
+		query := url.Values{}
+		if *recount {
+			query.Set("recount", "1")
+		}
+		var audit engine.Audit
+		err := c.print(http.MethodGet, "/affiliate/audit", query, nil, func(w io.Writer, body io.Reader) error {
+			return auditTable(w, body, &audit)
+		})
+		if err == nil && !audit.Balanced {
+			return errors.New("the books do not balance")
+		}
+		if err == nil && audit.Trouble != "" {
+			return errors.New("records do not reach the ledger")
+		}
+		return err
+	})
+	return cmd
 }
 
 func healthCommand() *cobra.Command {

@@ -105,6 +105,9 @@ func TestCommandSessionsAuditHealth(t *testing.T) {
 	if out, err = s.command("audit", "--json"); err != nil || !strings.HasPrefix(out, `{"balanced":true,"origins":[{`) {
 		t.Errorf("the JSON audit prints %q, %v", out, err)
 	}
+	if out, err = s.command("audit", "--recount"); err != nil || !strings.HasSuffix(out, "wrong sums: 0\nbalanced: yes\n") {
+		t.Errorf("the audit with a recount prints %q, %v", out, err)
+	}
 	if out, err = s.command("health"); err != nil || !strings.Contains(out, "status: ok, 1 links\n") {
 		t.Errorf("health prints %q, %v", out, err)
 	}

@@ -163,6 +163,11 @@ func auditTable(w io.Writer, body io.Reader, audit *engine.Audit) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if audit.WrongSums != nil {
+		if _, err := fmt.Fprintf(w, "wrong sums: %d\n", *audit.WrongSums); err != nil {
+			return err
+		}
+	}
 	if audit.Trouble != "" {
 		if _, err := fmt.Fprintln(w, printable(audit.Trouble)); err != nil {
 			return err

@@ -14,9 +14,10 @@ import (
 
 // Audit is the arithmetic of the books: for each origin, issued = applied + quarantined + lost + journalled.
 type Audit struct {
-	Balanced bool          `json:"balanced"` // every origin's sum holds, and nothing is lost
-	Origins  []AuditOrigin `json:"origins"`
-	Trouble  string        `json:"trouble,omitempty"` // what keeps records from the ledger, for people; the sums may hold all the same
+	Balanced  bool          `json:"balanced"` // every origin's sum holds, and nothing is lost
+	Origins   []AuditOrigin `json:"origins"`
+	WrongSums *int64        `json:"wrong_sums,omitempty"` // sums of reports that a recount does not bear out; absent unless one was asked for
+	Trouble   string        `json:"trouble,omitempty"`    // what keeps records from the ledger, for people; the sums may hold all the same
 }
 
 // AuditOrigin is one origin's sum.
@@ -109,6 +110,21 @@ func (a *Audit) addTrouble(w *workers) {
 			a.Origins[i].WaitingSince = &since
 		}
 	}
+}
+
+// Recount adds to the audit whether the sums of the reports are what the conversions come to. It reads every conversion.
+func (e *Engine) Recount(ctx context.Context, audit *Audit) error {
+	l, err := e.Ledger()
+	if err != nil {
+		return err
+	}
+	wrong, err := l.Recount(ctx)
+	if err != nil {
+		return err
+	}
+	audit.WrongSums = &wrong
+	audit.Balanced = audit.Balanced && wrong == 0
+	return nil
 }
 
 // onDisk sums up an origin whose records are here: what is journalled is counted from the records above the cursor.

@@ -117,7 +117,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		say(w, refused.status, refused.text)
 	case errors.As(err, &invalid):
 		say(w, http.StatusUnprocessableEntity, invalid.Error())
-	case errors.Is(err, tracker.ErrConflict), errors.Is(err, tracker.ErrClosed), errors.Is(err, tracker.ErrTransition):
+	case errors.Is(err, tracker.ErrConflict), errors.Is(err, tracker.ErrClosed), errors.Is(err, tracker.ErrReversed),
+		errors.Is(err, tracker.ErrTransition):
 		say(w, http.StatusConflict, "the conversion was reported before, and cannot be changed to this")
 	case errors.Is(err, tracker.ErrAway):
 		say(w, http.StatusServiceUnavailable, "the books cannot be reached; send it again")

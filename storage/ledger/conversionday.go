@@ -86,27 +86,28 @@ type daySummary struct {
 	table string
 	by    []string
 	of    func(dayKey) (key dayKey, summed bool) // the row that those of conversion_day of that key are summed up in, if any is
+	where string                                 // the same of the conversions, in SQL
 }
 
 // daySummaries are the tables that moves go to, in the order in which they are written.
 var daySummaries = []daySummary{
 	{
 		"conversion_day", []string{"network", "day", "affiliate_id", "campaign_id", "link_id", "sub1", "currency", "status", "paid"},
-		func(k dayKey) (dayKey, bool) { return k, true },
+		func(k dayKey) (dayKey, bool) { return k, true }, "true",
 	},
 	{
 		"conversion_partner_day", []string{"network", "day", "affiliate_id", "campaign_id", "currency", "status", "paid"},
 		func(k dayKey) (dayKey, bool) {
 			k.link, k.sub1 = 0, ""
 			return k, true
-		},
+		}, "true",
 	},
 	{
 		"conversion_sub_day", []string{"network", "day", "sub1", "currency", "status", "paid"},
 		func(k dayKey) (dayKey, bool) {
 			k.affiliate, k.campaign, k.link = 0, 0, 0
 			return k, k.sub1 != ""
-		},
+		}, "sub1 <> ''",
 	},
 }
 

@@ -215,6 +215,9 @@ func (s *shop) wantBalanced() {
 			s.Errorf("by %v the report says\n%+v, the conversions\n%+v", by, got, want)
 		}
 	}
+	if wrong := must(s.Recount(s.Context()))(s); wrong != 0 {
+		s.Errorf("%d sums are wrong", wrong)
+	}
 }
 
 // reportedMoney is the money of a report, by its dimensions.

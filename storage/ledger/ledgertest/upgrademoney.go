@@ -97,6 +97,31 @@ func UpgradeMoney(t *testing.T, raw *sql.DB, dialect goose.Dialect, folder strin
 	s.wantDay(pixels+1-100, (pixels-1-100)*1_000_000_000_000_000+tracker.MaxAmount)
 
 	wantUpgradedBooks(s)
+	wantRecount(s, raw)
+}
+
+// wantRecount alters a sum and a conversion, each by itself and then both alike.
+func wantRecount(s *shop, raw *sql.DB) {
+	s.Helper()
+	for _, c := range []struct {
+		statement string
+		want      int64
+	}{
+		{`UPDATE conversion_day SET day = day`, 0},
+		{`UPDATE conversion_day SET amount = amount + 1 WHERE status = 'rejected' AND sub1 = ''`, 1},
+		{`UPDATE conversion_day SET amount = amount - 1000000001, amount_high = amount_high + 1 WHERE status = 'rejected' AND sub1 = ''`, 0},
+		{`UPDATE conversion_day SET wage_high = wage_high - 1 WHERE status = 'rejected' AND sub1 = ''`, 1},
+		{`UPDATE conversion_partner_day SET amount = amount + 1 WHERE status = 'rejected'`, 2},
+		{`UPDATE conversion_sub_day SET wage = wage + 1 WHERE status = 'rejected'`, 3},
+		{`UPDATE conversion SET status = 'approved' WHERE external_id = 'one more'`, 3 + 2 + 2},
+	} {
+		if _, err := raw.ExecContext(s.Context(), c.statement); err != nil {
+			s.Fatal(err)
+		}
+		if wrong := must(s.Recount(s.Context()))(s); wrong != c.want {
+			s.Errorf("after %s %d sums are wrong, want %d", c.statement, wrong, c.want)
+		}
+	}
 }
 
 // wantDay compares the report of the epoch's day, and of all days.
