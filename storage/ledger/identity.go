@@ -171,6 +171,8 @@ func (b *books) takeOver(ctx context.Context, n tracker.NewConversion, hash stri
 	}
 	if erased {
 		n.Coupon, n.Name, n.MetaData, hash = c.Coupon, "", nil, erasedHash
+	} else if err := b.nameCustomer(ctx, &c.Conversion, n.Evidence); err != nil {
+		return reported{}, err
 	}
 	before := c.Conversion
 	c.change(b.now, tracker.Change{Kind: tracker.ChangeAmount, Note: "reported again with other content", Actor: n.Actor}, func() {
