@@ -47,7 +47,7 @@ var enums = []enum{
 	enumerate(tracker.LastClick, tracker.FirstClick),
 	enumerate(tracker.EvidenceToken, tracker.EvidenceSession, tracker.EvidenceCustomer, tracker.EvidenceCoupon, tracker.EvidenceCookie),
 	enumerate(tracker.Won, tracker.Outranked, tracker.Expired, tracker.InFuture, tracker.UnknownLink, tracker.LinkNotLive,
-		tracker.NotApproved, tracker.CampaignOver, tracker.UnknownCoupon, tracker.UnknownSession, tracker.UnknownCustomer,
+		tracker.NotApproved, tracker.CampaignOver, tracker.WrongClass, tracker.UnknownCoupon, tracker.UnknownSession, tracker.UnknownCustomer,
 		tracker.OrganicCustomer),
 	enumerate(allScopes()...),
 }
