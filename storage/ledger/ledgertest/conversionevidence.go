@@ -88,7 +88,7 @@ func testEvidence(t *testing.T, db Database) {
 		{"unknown customer", tracker.Evidence{CustomerExternalID: "who"}, "", "", []tracker.Outcome{tracker.UnknownCustomer}},
 		{"all at once",
 			tracker.Evidence{
-				Token: s.token(s.click("nobody")), Session: session.Session, CustomerID: "who", Coupon: "SAVE10",
+				Token: s.token(s.click("nobody")), Session: session.Session, CustomerID: tracker.NewSessionID(epoch).String(), Coupon: "SAVE10",
 				Cookie: s.token(older, s.click("ann")),
 			}, tracker.EvidenceSession, "bob",
 			[]tracker.Outcome{
