@@ -100,7 +100,8 @@ func checkPath(r *http.Request, op *huma.Operation) error {
 		if p.In != "path" || p.Schema.Type != huma.TypeInteger {
 			continue
 		}
-		if n, err := strconv.ParseInt(r.PathValue(p.Name), 10, 64); err != nil || n < 1 || strconv.FormatInt(n, 10) != r.PathValue(p.Name) {
+		text := r.PathValue(p.Name)
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && strconv.FormatInt(n, 10) != text {
 			return tracker.ErrNotFound
 		}
 	}
