@@ -217,8 +217,8 @@ func TestCommandImports(t *testing.T) {
 		"all that is wrong at once": {"links", "code,affiliate,destination,window\nsara,Sara,,\nimp2,,,\nimp3,Nora,javascript:x,planted\nshort,row\nimp2,Tom,,\n",
 			"nothing was imported; this is wrong\n  line 2: code exists already\n  line 4: window write a duration such as 30d\n  line 4: destination a destination is an " +
 				"http or https URL with a host, or a path that starts with one /\n  line 5: it has 2 cells, and the first line has 4\n  line 6: code exists already"},
-		"an unknown column":           {"links", "code,planted\n", "reading the CSV: line 1: column 2 is none of: "},
-		"no column that is needed":    {"links", "affiliate\nSara\n", "reading the CSV: line 1: the column code is missing"},
+		"an unknown column":        {"links", "code,planted\n", "reading the CSV: line 1: column 2 is none of: "},
+		"no column that is needed": {"links", "affiliate\nSara\n", "reading the CSV: line 1: the column code is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
