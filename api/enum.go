@@ -67,4 +67,5 @@ func describeEnums(schemas huma.Registry) {
 	for _, e := range enums {
 		schemas.RegisterTypeAlias(e.of, e.alias)
 	}
+	schemas.RegisterTypeAlias(rawType, reflect.TypeFor[map[string]any]()) // meta data, which is an object
 }

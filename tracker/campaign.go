@@ -35,15 +35,15 @@ const DefaultCommission = "default"
 // Commission is what a campaign pays on a conversion, or on the part of it that has the commission's name: a share or a
 // fixed sum, never both.
 type Commission struct {
-	Name    string  `json:"name"`            // 1 to 64 characters
-	Percent Percent `json:"percent"`         // of the amount, "12.5"; "0" where Fixed is given
-	Fixed   *Money  `json:"fixed,omitempty"` // for each conversion in this currency; others earn nothing by it
+	Name    string  `json:"name" required:"true"` // 1 to 64 characters
+	Percent Percent `json:"percent"`              // of the amount, "12.5"; "0" where Fixed is given
+	Fixed   *Money  `json:"fixed,omitempty"`      // for each conversion in this currency; others earn nothing by it
 }
 
 // Coupon is a code that a buyer types in, which tells who sent them. Codes are compared without case and unique in the network.
 type Coupon struct {
-	Code        string `json:"code"` // 1 to 64 characters, as link codes
-	AffiliateID int64  `json:"affiliate_id"`
+	Code        string `json:"code" required:"true"` // 1 to 64 characters, as link codes
+	AffiliateID int64  `json:"affiliate_id" required:"true"`
 }
 
 // DuplicatePolicy says what becomes of a conversion that was reported before with other content.
