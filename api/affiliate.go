@@ -7,11 +7,6 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// byNumber is the parameter of a route to one affiliate, campaign or link.
-type byNumber struct {
-	ID int64 `path:"id" minimum:"1"`
-}
-
 func (a *API) affiliates() {
 	register(a, operation{
 		id: "list-affiliates", method: http.MethodGet, path: "affiliates", scope: "affiliates:read",

@@ -1,7 +1,7 @@
 // Package api serves the native REST API of the books: affiliates, campaigns, links, sessions, customers, transactions,
 // conversions, keys, reports and what privacy asks for, as JSON under Prefix, described by an OpenAPI document.
 //
-// Bodies are strict, errors are problems as RFC 9457 has them and never repeat what was sent, and every route needs a key
+// Bodies are strict, errors are problems as RFC 9457 has them and never repeat values that were sent, and every route needs a key
 // with the scope that its operation names. huma (github.com/danielgtaylor/huma) reads the parameters and writes the
 // document; everything else is our own, and nothing of huma's process-wide settings is touched, since other modules of the
 // same Caddy may use it.

@@ -81,19 +81,25 @@ func TestQueriesAreStrict(t *testing.T) {
 	for query, path := range map[string]string{
 		"nonsense=1": "nonsense", "Limit=1": "Limit", "limit=x": "limit", "limit=0": "limit", "limit=501": "limit", "limit=-1": "limit",
 		"limit=1&limit=2": "limit", "a;b": "query", "a=%zz": "query", "name=%00": "query", "name=%ff": "query", "status=gone": "status",
-		"network=other": "network", "format=xml": "format",
+		"network=other": "network", "format=xml": "format", "name=": "name", "name": "name", "after=": "after", "status=": "status",
+		"format=": "format",
 	} {
 		s.do("GET", "affiliates?"+query, nil).wantProblem(http.StatusUnprocessableEntity, "invalid", path)
 	}
 	for query, path := range map[string]string{
 		"min_amount=1.5": "min_amount", "is_closed=maybe": "is_closed", "min_created_at=yesterday": "min_created_at",
-		"max_amount=9223372036854775808": "max_amount", "type=gift": "type",
+		"max_amount=9223372036854775808": "max_amount", "type=gift": "type", "external_id=": "external_id", "min_amount=": "min_amount",
+		"is_closed=": "is_closed", "customer_id=x": "customer_id", "session_id=1": "session_id", "visitor_id=" + someID: "visitor_id",
 	} {
 		s.do("GET", "conversions?"+query, nil).wantProblem(http.StatusUnprocessableEntity, "invalid", path)
 	}
 	s.do("GET", "affiliates?after=nonsense", nil).wantProblem(http.StatusUnprocessableEntity, "cursor")
 	s.do("GET", "affiliates/1?x=1", nil).wantProblem(http.StatusUnprocessableEntity, "invalid", "x")
 	s.do("GET", "affiliates/one", nil).wantProblem(http.StatusUnprocessableEntity, "invalid", "id")
+	for _, id := range []string{"+2", "01", "-01", "+0", "%2b2"} {
+		s.do("GET", "affiliates/"+id, nil).wantProblem(http.StatusNotFound, "not-found")
+		s.do("PATCH", "links/"+id, fields{"enabled": true}).wantProblem(http.StatusNotFound, "not-found")
+	}
 	s.do("POST", "affiliates?x=1", fields{"name": "A"}).wantProblem(http.StatusUnprocessableEntity, "invalid", "x")
 	if n := len(s.do("GET", "affiliates", nil).rows()); n != 0 {
 		t.Errorf("a refused request made %d affiliates", n)
@@ -120,7 +126,8 @@ func TestBodiesAreStrict(t *testing.T) {
 	} {
 		s.do("POST", "affiliates", body).wantProblem(http.StatusUnprocessableEntity, "invalid", path)
 	}
-	for _, body := range []string{"{", "{}{}", "{'name':1}", "name=A", "\xff", "{\"name\":\"\xff\"}", "{} x", strings.Repeat("[", 60000),
+	for _, body := range []string{`{"name":"\ud800X"}`, `{"name":"\udfffX"}`, `{"name":"\ud83dx\ude00"}`, `{"name":"A","custom_data":{"\uDC00":"x"}}`,
+		"{", "{}{}", "{'name':1}", "name=A", "\xff", "{\"name\":\"\xff\"}", "{} x", strings.Repeat("[", 60000),
 		"[]", " [{}]", `"name"`, "7", "null", "\u00a0{}", "{}\u00a0"} {
 		s.do("POST", "affiliates", body).wantProblem(http.StatusBadRequest, "malformed")
 		s.do("PATCH", "affiliates/1", body).wantProblem(http.StatusBadRequest, "malformed")

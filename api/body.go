@@ -22,6 +22,9 @@ var (
 	errTooLarge  = problem(http.StatusRequestEntityTooLarge, "too-large", "Body too large", "A body has at most 65536 bytes.")
 	errMediaType = problem(http.StatusUnsupportedMediaType, "media-type", "Unsupported media type",
 		"The body must be JSON, with the header Content-Type: application/json.")
+	errSurrogate = problem(http.StatusBadRequest, "malformed", "Malformed body", "The body has an escape that is half of a surrogate pair.")
+	errEncoding  = problem(http.StatusUnsupportedMediaType, "media-type", "Unsupported content encoding",
+		"The body must be sent as it is, without a Content-Encoding.")
 	errBodyTime = problem(http.StatusRequestTimeout, "timeout", "Body too slow", "The body did not arrive in time.")
 )
 
@@ -68,6 +71,11 @@ func (p *patch[T]) apply(to *T) error { return decode(p.data, to) }
 
 // readBody reads the JSON of a request; that of an empty body is {}.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	for _, encoding := range r.Header.Values("Content-Encoding") {
+		if !strings.EqualFold(strings.TrimSpace(encoding), "identity") {
+			return nil, errEncoding
+		}
+	}
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Now().Add(bodyTime)) // not every writer can; then the server's own limits hold
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))

@@ -65,20 +65,29 @@ type conversionList struct {
 	MaxOccurred time.Time              `query:"max_occurred_at"`
 }
 
-func (in *conversionList) filter() tracker.ConversionFilter {
-	return tracker.ConversionFilter{
+func (in *conversionList) filter() (tracker.ConversionFilter, error) {
+	var ids wantedIDs
+	f := tracker.ConversionFilter{
 		Status: in.Status, ExternalID: in.ExternalID, IsClosed: in.IsClosed.pointer(), IsReversed: in.IsReversed.pointer(), CheckedOut: in.CheckedOut.pointer(),
 		MinCommissionAmount: in.MinCommissionAmount.pointer(), MaxCommissionAmount: in.MaxCommissionAmount.pointer(),
 		MinCreated: in.MinCreated, MaxCreated: in.MaxCreated, MinUpdated: in.MinUpdated, MaxUpdated: in.MaxUpdated,
 		MinAmount: in.MinAmount.pointer(), MaxAmount: in.MaxAmount.pointer(), MinWage: in.MinWage.pointer(), MaxWage: in.MaxWage.pointer(),
 		Type: in.Type, Source: in.Source, AffiliateID: in.AffiliateID, CampaignID: in.CampaignID, LinkID: in.LinkID,
-		SessionID: in.SessionID, VisitorID: in.VisitorID, CustomerID: in.CustomerID,
+		SessionID: ids.uuid("session_id", in.SessionID), CustomerID: ids.uuid("customer_id", in.CustomerID),
 		MinOccurred: in.MinOccurred, MaxOccurred: in.MaxOccurred,
 	}
+	if in.VisitorID != "" {
+		f.VisitorID = ids.visitor("visitor_id", in.VisitorID).String()
+	}
+	return f, ids.wrong.Err()
 }
 
 func (a *API) listConversions(ctx context.Context, c *call, in *conversionList) (answer, error) {
-	rows, next, err := c.books.Conversions(ctx, c.network, in.filter(), in.page())
+	filter, err := in.filter()
+	if err != nil {
+		return nil, err
+	}
+	rows, next, err := c.books.Conversions(ctx, c.network, filter, in.page())
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +141,7 @@ type newConversion struct {
 	OccurredAt         time.Time                `json:"occurred_at" doc:"default: now"`
 	Token              string                   `json:"token" doc:"the visitor's token: the strongest evidence"`
 	SessionID          string                   `json:"session_id" doc:"the next strongest"`
-	CustomerID         string                   `json:"customer_id" doc:"ours, or else customer_external_id"`
+	CustomerID         string                   `json:"customer_id" doc:"ours, a UUID; or else customer_external_id"`
 	CustomerExternalID string                   `json:"customer_external_id"`
 	CustomerBrand      string                   `json:"customer_brand"`
 	Duplicates         tracker.DuplicatePolicy  `json:"duplicates" doc:"default: the campaign's"`
@@ -154,11 +163,8 @@ func partsOf(given []newPart) []tracker.Part {
 
 func (a *API) createConversion(ctx context.Context, c *call, in *struct {
 	body[newConversion]
-	IdempotencyKey given[string] `header:"Idempotency-Key" doc:"1 to 255 printable characters of ASCII"`
+	IdempotencyKey string `header:"Idempotency-Key" doc:"1 to 255 printable characters of ASCII"`
 }) (answer, error) {
-	if key := in.IdempotencyKey; key.isSet && !isIdempotencyKey(key.value) {
-		return nil, wrongValue("Idempotency-Key", "must be 1 to 255 printable characters of ASCII")
-	}
 	said := in.value
 	evidence, err := a.readEvidence(c, said.Token, said.SessionID)
 	if err != nil {
@@ -169,21 +175,12 @@ func (a *API) createConversion(ctx context.Context, c *call, in *struct {
 	text, replayed, err := c.books.CreateConversion(ctx, tracker.NewConversion{
 		Network: c.network, ExternalID: said.ExternalID, Type: said.Type, Amount: said.Amount, Currency: said.Currency,
 		Commissions: partsOf(said.Commissions), Status: said.Status, Coupon: said.Coupon, Name: said.Name, MetaData: said.MetaData,
-		OccurredAt: said.OccurredAt, Evidence: evidence, Duplicates: said.Duplicates, IdempotencyKey: in.IdempotencyKey.value, Actor: c.actor,
+		OccurredAt: said.OccurredAt, Evidence: evidence, Duplicates: said.Duplicates, IdempotencyKey: in.IdempotencyKey, Actor: c.actor,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return stored(text, replayed), nil
-}
-
-func isIdempotencyKey(s string) bool {
-	for i := range len(s) {
-		if s[i] < 0x20 || s[i] > 0x7e {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 255
 }
 
 func (a *API) getConversion(ctx context.Context, c *call, in *byID) (answer, error) {

@@ -41,10 +41,15 @@ type customerList struct {
 }
 
 func (a *API) listCustomers(ctx context.Context, c *call, in *customerList) (answer, error) {
-	rows, next, err := c.books.Customers(ctx, c.network, tracker.CustomerFilter{
-		ExternalID: in.ExternalID, Brand: in.Brand, AffiliateID: in.AffiliateID, SessionID: in.SessionID,
+	var ids wantedIDs
+	filter := tracker.CustomerFilter{
+		ExternalID: in.ExternalID, Brand: in.Brand, AffiliateID: in.AffiliateID, SessionID: ids.uuid("session_id", in.SessionID),
 		Organic: in.Organic.pointer(), MinCreated: in.MinCreated, MaxCreated: in.MaxCreated,
-	}, in.page())
+	}
+	if err := ids.wrong.Err(); err != nil {
+		return nil, err
+	}
+	rows, next, err := c.books.Customers(ctx, c.network, filter, in.page())
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,9 @@ func decode(data []byte, v any) error {
 	if data = bytes.TrimSpace(data); data[0] != '{' {
 		return errMalformed
 	}
+	if hasLoneSurrogate(data) {
+		return errSurrogate
+	}
 	var d decoder
 	d.value("", data, reflect.ValueOf(v).Elem())
 	return d.wrong.Err()
@@ -84,6 +87,7 @@ func (d *decoder) plain(path string, raw []byte, v reflect.Value) {
 		d.array(path, raw, v)
 	case reflect.String:
 		if s, ok := d.text(path, raw); ok {
+			d.ends(path, s)
 			v.SetString(s)
 		}
 	case reflect.Bool:
@@ -138,6 +142,13 @@ func (d *decoder) text(path string, raw []byte) (string, bool) {
 		return "", false
 	}
 	return s, true
+}
+
+// ends refuses white space at the ends of a text that is no note: nobody sees it, and an id with it is another one.
+func (d *decoder) ends(path, s string) {
+	if strings.TrimSpace(s) != s && path != "note" {
+		d.wrong.Add(path, "must not begin or end with white space")
+	}
 }
 
 // object reads raw into the struct v.

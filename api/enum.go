@@ -47,7 +47,7 @@ var enums = []enum{
 	enumerate(tracker.LastClick, tracker.FirstClick),
 	enumerate(tracker.EvidenceToken, tracker.EvidenceSession, tracker.EvidenceCustomer, tracker.EvidenceCoupon, tracker.EvidenceCookie),
 	enumerate(tracker.Won, tracker.Outranked, tracker.Expired, tracker.InFuture, tracker.UnknownLink, tracker.LinkNotLive,
-		tracker.NotApproved, tracker.CampaignOver, tracker.UnknownCoupon, tracker.UnknownSession, tracker.UnknownCustomer,
+		tracker.NotApproved, tracker.CampaignOver, tracker.WrongClass, tracker.UnknownCoupon, tracker.UnknownSession, tracker.UnknownCustomer,
 		tracker.OrganicCustomer),
 	enumerate(allScopes()...),
 }
@@ -67,4 +67,5 @@ func describeEnums(schemas huma.Registry) {
 	for _, e := range enums {
 		schemas.RegisterTypeAlias(e.of, e.alias)
 	}
+	schemas.RegisterTypeAlias(rawType, reflect.TypeFor[map[string]any]()) // meta data, which is an object
 }

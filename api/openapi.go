@@ -16,10 +16,11 @@ import (
 // schemaPrefix is where the document keeps its schemas.
 const schemaPrefix = "#/components/schemas/"
 
-// The names in an operation's metadata under which its scope and its body stand.
+// The names in an operation's metadata under which its scope and its body stand, and whether it is a report.
 const (
-	scopeKey = "scope"
-	bodyKey  = "body"
+	scopeKey   = "scope"
+	bodyKey    = "body"
+	replaysKey = "replays"
 )
 
 // newDocument is the OpenAPI document before the first operation.
@@ -67,7 +68,7 @@ func describeOperation[I any](a *API, o operation) huma.Operation {
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: "/" + o.path, Summary: o.summary, Tags: []string{resource},
 		Description: strings.TrimSpace(fmt.Sprintf("%s\n\nNeeds the scope `%s`.", o.about, o.scope)),
-		Metadata:    map[string]any{scopeKey: o.scope},
+		Metadata:    map[string]any{scopeKey: o.scope, replaysKey: o.replays},
 		// OpenAPI 3.1 lets roles stand here for schemes other than OAuth's.
 		Security:      []map[string][]string{{"bearer": {string(o.scope)}}, {"header": {string(o.scope)}}},
 		DefaultStatus: status,

@@ -51,6 +51,20 @@ func readDocument(t *testing.T) (openAPI, string) {
 	return document, w.Body.String()
 }
 
+func TestDocumentSaysWhatIsRequiredAndWhatIsAnObject(t *testing.T) {
+	document, _ := readDocument(t)
+	for name, field := range map[string]string{"CommissionInput": "name", "CouponInput": "code", "NewPartInput": "name", "BodyCreateConversion": "external_id"} {
+		if schema := document.Components.Schemas[name]; schema == nil || !slices.Contains(schema.Required, field) {
+			t.Errorf("%s does not require %s", name, field)
+		}
+	}
+	for _, name := range []string{"BodyCreateConversion", "Conversion"} {
+		if meta, _ := document.Components.Schemas[name].Properties["meta_data"].(map[string]any); meta["type"] != "object" {
+			t.Errorf("meta_data of %s is %v", name, meta)
+		}
+	}
+}
+
 func TestDocumentNamesEachOperationAndItsScope(t *testing.T) {
 	document, _ := readDocument(t)
 	if document.OpenAPI != "3.1.0" {

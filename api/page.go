@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2/negotiation"
 
@@ -20,6 +21,21 @@ type Paging struct {
 
 func (p Paging) page() tracker.Page { return tracker.Page{After: p.After, Limit: p.Limit} }
 
+// unbind takes the list's name off a cursor, and refuses that of another list, which would lead to any place of this one.
+func (p *Paging) unbind(list string) error {
+	if p.After == "" {
+		return nil
+	}
+	var ours bool
+	if p.After, ours = strings.CutPrefix(p.After, boundTo(list)); !ours || p.After == "" {
+		return tracker.ErrCursor
+	}
+	return nil
+}
+
+// boundTo is what stands before the cursors of the list that an operation shows.
+func boundTo(operation string) string { return strings.TrimPrefix(operation, "list-") + "." }
+
 // List is a page of a list.
 type List[T any] struct {
 	Data []T    `json:"data"`
@@ -29,7 +45,9 @@ type List[T any] struct {
 // listing answers with a page, as JSON or as CSV. The header Link leads to the next page with the same filters (RFC 8288).
 func listing[T any](rows []T, next string, columns []column[T]) answer {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		next := next
 		if next != "" {
+			next = boundTo(callOf(r.Context()).operation) + next
 			query := r.URL.Query()
 			query.Set("after", next)
 			link := url.URL{Path: r.URL.Path, RawQuery: query.Encode()}

@@ -122,7 +122,7 @@ func TestErasureAndExport(t *testing.T) {
 		return count
 	}
 	want := map[string]int{"session": 1, "customer": 1, "transaction": 1, "conversion": 1}
-	for _, person := range []fields{{"token": p.token}, {"visitor_id": p.visitor}, {"customer_id": p.customer}} {
+	for _, person := range []fields{{"token": p.token}, {"visitor_id": p.visitor}, {"customer_id": p.customer}, {"customer_external_id": "c-1"}} {
 		if got := kinds(person); !reflect.DeepEqual(got, want) {
 			t.Errorf("%v: exported %v, want %v", person, got, want)
 		}
@@ -136,6 +136,7 @@ func TestErasureAndExport(t *testing.T) {
 	}
 	for path, person := range map[string]fields{
 		"": {}, "visitor_id": {"visitor_id": "x"}, "customer_id": {"customer_id": "x"}, "token": {"token": "x"},
+		"customer_brand": {"customer_id": someID, "customer_brand": "x"},
 	} {
 		s.do("POST", "privacy/erase", person).wantProblem(http.StatusUnprocessableEntity, "invalid", path)
 	}

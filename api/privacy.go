@@ -12,32 +12,37 @@ func (a *API) privacy() {
 	register(a, operation{
 		id: "export-person", method: http.MethodPost, path: "privacy/export", scope: "privacy:read",
 		summary: "Export what is known of a person", answer: []exported{},
-		about: "Named by a token, a visitor or a customer. The answer is an array, sent as it is read; one that breaks off is not whole.",
+		about: "Named by a token, a visitor, or a customer by either id. The answer is an array, sent as it is read; one that breaks off is not whole.",
 	}, a.exportPerson)
 	register(a, operation{
 		id: "erase-person", method: http.MethodPost, path: "privacy/erase", scope: "privacy:write",
 		summary: "Erase what is known of a person", answer: tracker.Erasure{},
-		about: "Named by a token, a visitor or a customer. Money stays in the books, with nothing that leads to the person.",
+		about: "Named by a token, a visitor, or a customer by either id. Money stays in the books, with nothing that leads to the person.",
 	}, a.erasePerson)
 }
 
-// subject is the body that names a person, in one of three ways.
+// subject is the body that names a person, in one of four ways.
 type subject struct {
-	Token      string `json:"token" doc:"the visitor's token"`
-	VisitorID  string `json:"visitor_id"`
-	CustomerID string `json:"customer_id"`
+	Token              string `json:"token" doc:"the visitor's token"`
+	VisitorID          string `json:"visitor_id"`
+	CustomerID         string `json:"customer_id" doc:"ours"`
+	CustomerExternalID string `json:"customer_external_id" doc:"yours, also of a customer who was never reported"`
+	CustomerBrand      string `json:"customer_brand" doc:"with customer_external_id"`
 }
 
 func (a *API) subjectOf(c *call, said subject) (tracker.Subject, error) {
 	var s tracker.Subject
 	given := 0
-	for _, value := range []string{said.Token, said.VisitorID, said.CustomerID} {
+	for _, value := range []string{said.Token, said.VisitorID, said.CustomerID, said.CustomerExternalID} {
 		if value != "" {
 			given++
 		}
 	}
 	if given != 1 {
-		return s, wrongValue("", "must have one of token, visitor_id and customer_id")
+		return s, wrongValue("", "must have one of token, visitor_id, customer_id and customer_external_id")
+	}
+	if said.CustomerBrand != "" && said.CustomerExternalID == "" {
+		return s, wrongValue("customer_brand", "must go with customer_external_id")
 	}
 	switch {
 	case said.Token != "":
@@ -51,6 +56,8 @@ func (a *API) subjectOf(c *call, said subject) (tracker.Subject, error) {
 		if s.Visitor, err = tracker.ParseVisitorID(said.VisitorID); err != nil || s.Visitor.IsZero() {
 			return s, wrongValue("visitor_id", "must be 32 hexadecimal digits, not all of them 0")
 		}
+	case said.CustomerExternalID != "":
+		s.CustomerExternalID, s.CustomerBrand = said.CustomerExternalID, said.CustomerBrand
 	default:
 		id, err := byID{said.CustomerID}.canonical()
 		if err != nil {

@@ -23,6 +23,8 @@ func checkQuery(rawQuery string) error {
 		switch {
 		case len(given) > 1:
 			wrong.Add(join("", name), "is given twice")
+		case given[0] == "":
+			wrong.Add(join("", name), "must not be empty: leave it out")
 		case !isText(name + given[0]):
 			wrong.Add("query", "must be UTF-8 without U+0000")
 		}

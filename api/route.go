@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -47,6 +48,11 @@ func register[I any](a *API, o operation, handle handler[I]) {
 
 // respond reads the body, if there is one, and lets the handler answer.
 func respond[I any](w http.ResponseWriter, r *http.Request, c *call, in *I, handle handler[I]) error {
+	if l, ok := any(in).(interface{ unbind(list string) error }); ok {
+		if err := l.unbind(c.operation); err != nil {
+			return err
+		}
+	}
 	if b, ok := any(in).(bodyReader); ok {
 		if err := b.read(w, r); err != nil {
 			return err
@@ -59,8 +65,8 @@ func respond[I any](w http.ResponseWriter, r *http.Request, c *call, in *I, hand
 	return write(w, r)
 }
 
-// guard stands before every route: it finds out who asks and whether they may, and refuses queries that no two parsers would
-// read in the same way.
+// guard stands before every route: it finds out who asks and whether they may, and refuses what no two parsers would read in
+// the same way.
 func (a *API) guard(hc huma.Context, next func(huma.Context)) {
 	r, w := humago.Unwrap(hc)
 	c := callOf(r.Context())
@@ -68,13 +74,38 @@ func (a *API) guard(hc huma.Context, next func(huma.Context)) {
 	c.operation = op.OperationID
 	err := a.authorize(w, r, c, op.Metadata[scopeKey].(tracker.Scope))
 	if err == nil {
-		err = checkQuery(r.URL.RawQuery)
+		err = checkRequest(r, op)
 	}
 	if err != nil {
 		a.fail(w, c, err)
 		return
 	}
 	next(plainContext{hc})
+}
+
+// checkRequest is what huma does not look at.
+func checkRequest(r *http.Request, op *huma.Operation) error {
+	if err := checkPath(r, op); err != nil {
+		return err
+	}
+	if err := checkQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
+	return checkIdempotencyKey(r.Header, op.OperationID, op.Metadata[replaysKey].(bool))
+}
+
+// checkPath finds nothing by a number that is not written as the API writes it, such as 01 and +1.
+func checkPath(r *http.Request, op *huma.Operation) error {
+	for _, p := range op.Parameters {
+		if p.In != "path" || p.Schema.Type != huma.TypeInteger {
+			continue
+		}
+		text := r.PathValue(p.Name)
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && strconv.FormatInt(n, 10) != text {
+			return tracker.ErrNotFound
+		}
+	}
+	return nil
 }
 
 // changed tells the edge that links may work otherwise now, and passes the outcome of a change on.

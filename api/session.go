@@ -19,20 +19,6 @@ func (a *API) sessions() {
 	}, a.getSession)
 }
 
-// byID is the parameter of a route to one session, customer, transaction or conversion.
-type byID struct {
-	ID string `path:"id" doc:"a UUID"`
-}
-
-// canonical returns the id as the books write it; for what is no id there is nothing to be found.
-func (b byID) canonical() (string, error) {
-	id, err := tracker.ParseSessionID(b.ID)
-	if err != nil {
-		return "", tracker.ErrNotFound
-	}
-	return id.String(), nil
-}
-
 // Session is a session as the API, the admin endpoint and the command line show it.
 type Session = tracker.ShownSession
 
@@ -54,27 +40,22 @@ type sessionList struct {
 }
 
 func (in *sessionList) filter() (tracker.SessionFilter, error) {
+	var ids wantedIDs
 	f := tracker.SessionFilter{
-		Class: in.Class, Code: in.Code, LinkID: in.LinkID, AffiliateID: in.AffiliateID, MinTime: in.MinTime, MaxTime: in.MaxTime,
+		Visitor: ids.visitor("visitor_id", in.VisitorID),
+		Class:   in.Class, Code: in.Code, LinkID: in.LinkID, AffiliateID: in.AffiliateID, MinTime: in.MinTime, MaxTime: in.MaxTime,
 		Reconstructed: in.Reconstructed.pointer(),
-	}
-	var wrong tracker.Invalid
-	if in.VisitorID != "" {
-		var err error
-		if f.Visitor, err = tracker.ParseVisitorID(in.VisitorID); err != nil {
-			wrong.Add("visitor_id", "must be 32 hexadecimal digits")
-		}
 	}
 	for name, value := range map[string]string{"sub1": in.Sub1, "sub2": in.Sub2, "sub3": in.Sub3, "sub4": in.Sub4, "sub5": in.Sub5} {
 		if value == "" {
 			continue
 		}
 		if f.SubIDName != "" {
-			wrong.Add("sub1", "only one of sub1 to sub5 can be asked for")
+			ids.wrong.Add("sub1", "only one of sub1 to sub5 can be asked for")
 		}
 		f.SubIDName, f.SubIDValue = name, value
 	}
-	return f, wrong.Err()
+	return f, ids.wrong.Err()
 }
 
 func (a *API) listSessions(ctx context.Context, c *call, in *sessionList) (answer, error) {

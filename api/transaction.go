@@ -36,9 +36,14 @@ type transactionList struct {
 }
 
 func (a *API) listTransactions(ctx context.Context, c *call, in *transactionList) (answer, error) {
-	rows, next, err := c.books.Transactions(ctx, c.network, tracker.TransactionFilter{
-		CustomerID: in.CustomerID, ExternalID: in.ExternalID, Type: in.Type, MinTime: in.MinTime, MaxTime: in.MaxTime,
-	}, in.page())
+	var ids wantedIDs
+	filter := tracker.TransactionFilter{
+		CustomerID: ids.uuid("customer_id", in.CustomerID), ExternalID: in.ExternalID, Type: in.Type, MinTime: in.MinTime, MaxTime: in.MaxTime,
+	}
+	if err := ids.wrong.Err(); err != nil {
+		return nil, err
+	}
+	rows, next, err := c.books.Transactions(ctx, c.network, filter, in.page())
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -128,9 +129,28 @@ func serveAudit(live *liveEngine, w http.ResponseWriter, r *http.Request) error 
 	return writeJSON(w, http.StatusOK, audit)
 }
 
+// queryOf reads a query as strictly as the API does: net/url drops what it cannot decode, and what is dropped or empty would be
+// answered for the wrong network.
+func queryOf(r *http.Request) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequest("the query is pairs of name=value with & between them and %% before what is not plain")
+	}
+	for _, values := range query {
+		if len(values) > 1 || values[0] == "" {
+			return nil, badRequest("the query has a parameter that is empty or there twice")
+		}
+	}
+	return query, nil
+}
+
 // networkOf is the network that a change is for.
 func networkOf(live *liveEngine, r *http.Request) (string, error) {
-	if name := r.URL.Query().Get("network"); name != "" {
+	query, err := queryOf(r)
+	if err != nil {
+		return "", err
+	}
+	if name := query.Get("network"); name != "" {
 		if err := tracker.CheckNetwork(name); err != nil {
 			return "", badRequest("%w", err)
 		}

@@ -76,7 +76,11 @@ func windowText(d time.Duration) string {
 
 // serveLinks lists the ledger's links; a node without a ledger shows those that it works with.
 func serveLinks(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
-	network := r.URL.Query().Get("network")
+	query, err := queryOf(r)
+	if err != nil {
+		return err
+	}
+	network := query.Get("network")
 	books, err := live.Ledger()
 	if errors.Is(err, engine.ErrNoLedger) {
 		return writeJSON(w, http.StatusOK, tableLinks(live.Links(), network))

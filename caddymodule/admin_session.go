@@ -16,10 +16,12 @@ import (
 const defaultSessions = 20
 
 func serveSessions(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	query, err := queryOf(r)
+	if err != nil {
+		return err
+	}
 	limit := defaultSessions
 	if asked := query.Get("limit"); asked != "" {
-		var err error
 		if limit, err = strconv.Atoi(asked); err != nil || limit < 0 {
 			return badRequest("limit is a number from 0 (all), not %q", asked)
 		}

@@ -69,6 +69,19 @@ func TestAdminNetworks(t *testing.T) {
 			t.Errorf("%s answers %d %s", path, status, body)
 		}
 	}
+	for _, query := range []string{"network=Default;x", "network=", "network", "network=other&network=acme", "network=%zz", "network=a%20b"} {
+		for _, path := range []string{"/affiliate/links", api.Prefix + "links", api.Prefix + "conversions", "/affiliate/sessions"} {
+			if path == "/affiliate/sessions" && query == "network=a%20b" || path == "/affiliate/links" && query == "network=a%20b" {
+				continue // they list what there is
+			}
+			if status, body := s.call(http.MethodGet, path+"?"+query, ""); status != http.StatusBadRequest {
+				t.Errorf("%s?%s answers %d %s", path, query, status, body)
+			}
+		}
+		if status, body := s.call(http.MethodPost, "/affiliate/links?"+query, `{"code": "wrong"}`); status != http.StatusBadRequest {
+			t.Errorf("adding to ?%s answers %d %s", query, status, body)
+		}
+	}
 	if status, _ := s.call(http.MethodPost, "/affiliate/links/same/disable?network=other", ""); status != http.StatusOK {
 		t.Errorf("disabling answers %d", status)
 	}

@@ -230,8 +230,11 @@ func TestCommandImports(t *testing.T) {
 			"nothing was imported; this is wrong\n  line 3: status is not one of applied, approved, declined, suspended, archived\n  line 4: name is required"},
 		"a row that is there already": {"links", "code\nok\nSARA\n", "nothing was imported; this is wrong\n  line 3: "},
 		"a row that cannot be read":   {"links", "code,window\nok,planted\n", "nothing was imported; this is wrong\n  line 2: window write a duration"},
-		"an unknown column":           {"links", "code,planted\n", "reading the CSV: line 1: column 2 is none of: "},
-		"no column that is needed":    {"links", "affiliate\nSara\n", "reading the CSV: line 1: the column code is missing"},
+		"all that is wrong at once": {"links", "code,affiliate,destination,window\nsara,Sara,,\nimp2,,,\nimp3,Nora,javascript:x,planted\nshort,row\nimp2,Tom,,\n",
+			"nothing was imported; this is wrong\n  line 2: code exists already\n  line 4: window write a duration such as 30d\n  line 4: destination a destination is an " +
+				"http or https URL with a host, or a path that starts with one /\n  line 5: it has 2 cells, and the first line has 4\n  line 6: code exists already"},
+		"an unknown column":        {"links", "code,planted\n", "reading the CSV: line 1: column 2 is none of: "},
+		"no column that is needed": {"links", "affiliate\nSara\n", "reading the CSV: line 1: the column code is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
@@ -269,8 +272,8 @@ func TestImportShowsHowFarItIs(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"imported":300,"network":"acme"}`: "",
 		`{"error":"the ledger went away"}`:  "the ledger went away",
-		``:                                  "the import broke off; nothing was imported",
-		`{"done"`:                           "reading the answer: unexpected EOF",
+		``:                                  errBrokeOff.Error(),
+		`{"done"`:                           errBrokeOff.Error() + ": unexpected EOF",
 	} {
 		out, notes, err := runCommandWith("", "import", "links", file, "--address", answering(t, 200, answer.Body.String()+body))
 		if fmt.Sprint(err) != cmp.Or(want, "<nil>") || !strings.HasPrefix(notes, "\rimporting: 100 of 300 rows") {

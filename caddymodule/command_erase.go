@@ -22,9 +22,11 @@ func eraseCommand() *cobra.Command {
 	visitor := cmd.Flags().String("visitor", "", "The visitor's `ID`, 32 hexadecimal digits")
 	token := cmd.Flags().String("token", "", "The visitor's `TOKEN`, from the cookie")
 	customer := cmd.Flags().String("customer", "", "The books' `ID` of a customer, a UUID")
+	external := cmd.Flags().String("customer-external-id", "", "Your own `ID` of a customer, also of one who was never reported")
+	brand := cmd.Flags().String("brand", "", "The `BRAND` of the customer of --customer-external-id")
 	sure := cmd.Flags().Bool("yes", false, "Do not ask")
-	cmd.MarkFlagsOneRequired("visitor", "token", "customer")
-	cmd.MarkFlagsMutuallyExclusive("visitor", "token", "customer")
+	cmd.MarkFlagsOneRequired("visitor", "token", "customer", "customer-external-id")
+	cmd.MarkFlagsMutuallyExclusive("visitor", "token", "customer", "customer-external-id")
 	cmd.RunE = run(func(c client, _ []string) error {
 		if !*sure {
 			if err := c.confirm("This cannot be undone. Erase?"); err != nil {
@@ -35,6 +37,8 @@ func eraseCommand() *cobra.Command {
 		body.given(cmd, "visitor", "visitor_id", *visitor)
 		body.given(cmd, "token", "token", *token)
 		body.given(cmd, "customer", "customer_id", *customer)
+		body.given(cmd, "customer-external-id", "customer_external_id", *external)
+		body.given(cmd, "brand", "customer_brand", *brand)
 		return show(c, http.MethodPost, "privacy/erase", body, func(w io.Writer, e tracker.Erasure) error {
 			_, err := fmt.Fprintf(w, "erased the person from %d sessions, %d conversions, %d customers, %d transactions\n",
 				e.Sessions, e.Conversions, e.Customers, e.Transactions)

@@ -59,6 +59,10 @@ func (c client) importFile(what, name string) error {
 	return importFault(last)
 }
 
+// errBrokeOff is all that is known of an import whose answer has no end: it may have been kept before the connection was lost.
+var errBrokeOff = errors.New("the answer broke off, so it is not known whether anything was imported: it is all of the file or nothing, " +
+	"and `caddy affiliate affiliate list` and `caddy affiliate link list` show which")
+
 // followImport shows how far the import is, and returns the last line of its answer.
 func (c client) followImport(answer io.Reader) (last importJSON, err error) {
 	shown := false
@@ -71,9 +75,9 @@ func (c client) followImport(answer io.Reader) (last importJSON, err error) {
 			}
 			return last, nil
 		case err == io.EOF:
-			return last, errors.New("the import broke off; nothing was imported")
+			return last, errBrokeOff
 		case err != nil:
-			return last, fmt.Errorf("reading the answer: %w", err)
+			return last, fmt.Errorf("%w: %w", errBrokeOff, err)
 		}
 		last = line
 		if line.Total > 0 {

@@ -116,6 +116,9 @@ func (c reported) conversion(network, source string, now time.Time) (*tracker.Ne
 	if c.externalID == "" {
 		return nil, errIncomplete
 	}
+	if err := c.checkEnds(); err != nil {
+		return nil, err
+	}
 	n := &tracker.NewConversion{
 		ID:         tracker.NewSessionID(now).String(),
 		Network:    network,
@@ -137,6 +140,18 @@ func (c reported) conversion(network, source string, now time.Time) (*tracker.Ne
 		}
 	}
 	return n, n.Check()
+}
+
+// checkEnds refuses white space at the ends of what names something: nobody sees it, and an id with it is another one.
+func (c reported) checkEnds() error {
+	for _, value := range []struct{ name, text string }{
+		{"external_id", c.externalID}, {"coupon", c.coupon}, {"customer", c.customer}, {"name", c.name},
+	} {
+		if strings.TrimSpace(value.text) != value.text {
+			return fmt.Errorf("%s: begins or ends with white space", value.name)
+		}
+	}
+	return nil
 }
 
 // booking is a conversion that was given to the journal.

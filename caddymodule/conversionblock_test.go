@@ -57,6 +57,7 @@ func TestConversionBlockFollowsTheAnswer(t *testing.T) {
 		"nonsense":        {"http://shop.test/thanks?order=1&total=a+lot", page(200), method("GET"), "malformed"},
 		"comma":           {"http://shop.test/thanks?order=1&total=99,90", page(200), method("GET"), "malformed"},
 		"no text":         {"http://shop.test/thanks?order=%00%ff&total=1", page(200), method("GET"), "malformed"},
+		"white space":     {"http://shop.test/thanks?order=%201&total=1", page(200), method("GET"), "malformed"},
 		"other page":      {"http://shop.test/?order=1&total=99.90", page(200), method("GET"), ""},
 		"HEAD":            {sold, page(200), method("HEAD"), ""},
 		"upgrade":         {sold, page(200), header("Upgrade", "websocket"), ""},

@@ -41,8 +41,8 @@ const (
 	maxConversionItems = 20
 )
 
-// parseConversions reads the lines of the field. Where one of several conversions is malformed the others still count; errs
-// has what is wrong, and repeats no value.
+// parseConversions reads the lines of the field, each as a list of its own: what is no list spoils no other line. Where one of
+// several conversions is malformed the others still count; errs has what is wrong, and repeats no value.
 func parseConversions(lines []string, trusted bool) (list []reported, errs []error) {
 	size := 0
 	for _, line := range lines {
@@ -51,20 +51,24 @@ func parseConversions(lines []string, trusted bool) (list []reported, errs []err
 	if size > maxConversionField {
 		return nil, []error{fmt.Errorf("the field has more than %d bytes", maxConversionField)}
 	}
-	members, err := httpsfv.UnmarshalList(lines)
-	if err != nil {
-		return nil, []error{fmt.Errorf("it is no list of RFC 8941: %w", err)}
-	}
-	if len(members) > maxConversionItems {
-		return nil, []error{fmt.Errorf("the field has more than %d conversions", maxConversionItems)}
-	}
-	for i, member := range members {
-		c, err := parseConversion(member, trusted)
+	items := 0
+	for i, line := range lines {
+		members, err := httpsfv.UnmarshalList([]string{line})
 		if err != nil {
-			errs = append(errs, fmt.Errorf("item %d: %w", i+1, err))
+			errs = append(errs, fmt.Errorf("line %d is no list of RFC 8941: %w", i+1, err))
 			continue
 		}
-		list = append(list, c)
+		if items += len(members); items > maxConversionItems {
+			return nil, []error{fmt.Errorf("the field has more than %d conversions", maxConversionItems)}
+		}
+		for j, member := range members {
+			c, err := parseConversion(member, trusted)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("line %d, item %d: %w", i+1, j+1, err))
+				continue
+			}
+			list = append(list, c)
+		}
 	}
 	return list, errs
 }

@@ -69,6 +69,25 @@ func TestParseConversionsRefuses(t *testing.T) {
 	}
 }
 
+func TestALineThatIsNoListSpoilsNoOther(t *testing.T) {
+	list, errs := parseConversions([]string{
+		`buy;external_id="1"`, `buy;external_id="Zo` + "\u00eb" + `"`, `lead;external_id="2", sale;external_id="3"`, `buy;external_id="4`,
+		`buy;external_id=5, buy;external_id="6"`, ``,
+	}, false)
+	var ids []string
+	for _, c := range list {
+		ids = append(ids, c.externalID)
+	}
+	if !slices.Equal(ids, []string{"1", "2", "3", "6"}) || len(errs) != 3 || !strings.HasPrefix(errs[0].Error(), "line 2 is no list") ||
+		!strings.HasPrefix(errs[1].Error(), "line 4 is no list") || !strings.HasPrefix(errs[2].Error(), "line 5, item 1: ") {
+		t.Errorf("of six lines %q are read, and wrong are %v", ids, errs)
+	}
+	items := strings.Repeat(sale+",", 10) + sale
+	if list, errs := parseConversions([]string{items, items}, false); len(list) != 0 || len(errs) != 1 {
+		t.Errorf("of 22 conversions in two lines %d are read, %v", len(list), errs)
+	}
+}
+
 func TestTakeField(t *testing.T) {
 	header := http.Header{
 		conversionField:                     {"a", "b"},

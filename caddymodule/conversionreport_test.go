@@ -397,6 +397,7 @@ func TestConversionFieldMalformed(t *testing.T) {
 		`buy;external_id="` + order + `";amount="NaN";currency="EUR"`:             "an amount is a decimal number",
 		`buy;external_id="` + order + `"`:                                         "currency",
 		`gift;external_id="` + order + `";currency="EUR"`:                         "type",
+		`buy;external_id="` + order + ` ";currency="EUR"`:                         "external_id: begins or ends with white space",
 		`buy;amount=1.00;currency="EUR";coupon="` + order + `"`:                   "external_id",
 		`buy;external_id="` + order + strings.Repeat("x", 300) + `";currency=EUR`: "external_id",
 		`buy;external_id="` + order:                                               "RFC 8941",
@@ -417,5 +418,9 @@ func TestConversionFieldMalformed(t *testing.T) {
 	e := headerEdge(t, ConversionHeader{})
 	counted(t, counts{"conversions/malformed/header": 1, "conversions/recorded/header": 2}, func() {
 		e.serve(newRequest("http://shop.test/"), selling(200, sale+", buy, "+strings.Replace(sale, "buy", "lead", 1)))
+	})
+	counted(t, counts{"conversions/malformed/header": 2, "conversions/recorded/header": 2}, func() {
+		lead := strings.Replace(sale, "buy", "lead", 1)
+		e.serve(newRequest("http://shop.test/"), selling(200, sale, `buy;external_id="Zoë";currency=EUR`, lead, `sale;external_id="`))
 	})
 }

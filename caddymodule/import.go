@@ -1,11 +1,13 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,14 +95,16 @@ var (
 )
 
 var (
-	importAffiliates = importing(affiliateColumns, (*ledger.Ledger).ImportAffiliates, "name")
-	importLinks      = importing(linkColumns, (*ledger.Ledger).ImportLinks, "code")
+	importAffiliates = importing(affiliateColumns, (*ledger.Ledger).ImportAffiliates, (*ledger.Ledger).JudgeAffiliates, "name")
+	importLinks      = importing(linkColumns, (*ledger.Ledger).ImportLinks, (*ledger.Ledger).JudgeLinks, "code")
 )
 
-// importing is a route that takes a sheet of such rows, whole or not at all.
+// importing is a route that takes a sheet of such rows, whole or not at all. Where cells cannot be read the rows are judged all the
+// same, so that everything that is wrong is told at once.
 func importing[T any](
 	known columns[T],
 	store func(l *ledger.Ledger, ctx context.Context, network string, rows []T, progress func(done int)) ([]ledger.RowError, error),
+	judge func(l *ledger.Ledger, ctx context.Context, network string, rows []T) ([]ledger.RowError, error),
 	required ...string,
 ) func(*liveEngine, http.ResponseWriter, *http.Request) error {
 	return func(live *liveEngine, w http.ResponseWriter, r *http.Request) error {
@@ -119,17 +123,16 @@ func importing[T any](
 			return sheetRefusal(body, err)
 		}
 		out := progress{w: w, total: len(read.rows), said: time.Now()}
+		var faults []ledger.RowError
 		if len(read.faults) > 0 {
-			return out.refuse(read.faults)
+			faults, err = judge(books, r.Context(), network, read.rows)
+		} else {
+			faults, err = store(books, r.Context(), network, read.rows, out.say)
 		}
-		faults, err := store(books, r.Context(), network, read.rows, out.say)
 		if err != nil {
 			return out.end(err)
 		}
-		for _, fault := range faults {
-			read.reject(fault)
-		}
-		if len(read.faults) > 0 {
+		if read.reject(faults); len(read.faults) > 0 {
 			return out.refuse(read.faults)
 		}
 		if err := live.RefreshLinks(r.Context()); err != nil {
@@ -156,17 +159,23 @@ func sheetRefusal(body io.Reader, err error) error {
 	return badRequest("%w", err)
 }
 
-// reject adds what the ledger says of a row. The row is counted from 1, without the line of names.
-func (s *sheet[T]) reject(fault ledger.RowError) {
-	line := s.lines[fault.Row-1]
-	var invalid tracker.Invalid
-	if !errors.As(fault.Err, &invalid) {
-		s.fault(line, "", fault.Err.Error())
-		return
+// reject adds what the ledger says of rows, which are counted from 1, without the line of names. Of a cell that could not be read
+// the ledger knows nothing.
+func (s *sheet[T]) reject(faults []ledger.RowError) {
+	unread := slices.Clone(s.faults)
+	for _, fault := range faults {
+		line := s.lines[fault.Row-1]
+		var invalid tracker.Invalid
+		if !errors.As(fault.Err, &invalid) {
+			s.fault(line, "", fault.Err.Error())
+		}
+		for _, e := range invalid {
+			if !slices.ContainsFunc(unread, func(f rowFault) bool { return f.Line == line && f.Field == e.Field }) {
+				s.fault(line, e.Field, e.Message)
+			}
+		}
 	}
-	for _, e := range invalid {
-		s.fault(line, e.Field, e.Message)
-	}
+	slices.SortStableFunc(s.faults, func(a, b rowFault) int { return cmp.Compare(a.Line, b.Line) })
 }
 
 // progress writes the lines of an import's answer.

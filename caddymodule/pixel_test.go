@@ -46,6 +46,9 @@ func TestPixelIsAlwaysServed(t *testing.T) {
 		"external_id=1&amount=-5&currency=EUR":                                                  "malformed",
 		"external_id=1&type=gift&currency=EUR":                                                  "malformed",
 		"external_id=%ff%00&currency=EUR":                                                       "malformed",
+		"external_id=1+&currency=EUR":                                                           "malformed",
+		"external_id=1%0a2&currency=EUR":                                                        "malformed",
+		"external_id=1&currency=EUR&customer=%c2%a0c":                                           "malformed",
 		"external_id=1&currency=EUR&x=" + strings.Repeat("x", tracker.MaxQuery):                 "malformed",
 	} {
 		counted(t, counts{"conversions/" + outcome + "/pixel": 1}, func() {

@@ -70,10 +70,13 @@ func TestSheetFaultsNameTheirRow(t *testing.T) {
 	if !slices.Equal(s.faults, want) {
 		t.Errorf("the faults are %+v", s.faults)
 	}
-	s.reject(ledger.RowError{Row: 2, Err: tracker.Invalid{{Field: "code", Message: "bad"}, {Field: "window", Message: "long"}}})
-	s.reject(ledger.RowError{Row: 1, Err: ledger.ErrExists})
-	if got := s.faults[len(want):]; !slices.Equal(got, []rowFault{{3, "code", "bad"}, {3, "window", "long"}, {2, "", "exists already"}}) {
-		t.Errorf("the ledger's faults are %+v", got)
+	s.reject([]ledger.RowError{
+		{Row: 2, Err: tracker.Invalid{{Field: "code", Message: "bad"}, {Field: "window", Message: "of a cell that could not be read"}}},
+		{Row: 1, Err: ledger.ErrExists},
+	})
+	all := append([]rowFault{{2, "", "exists already"}, want[0], {3, "code", "bad"}}, want[1:]...)
+	if !slices.Equal(s.faults, all) {
+		t.Errorf("with the ledger's the faults are %+v", s.faults)
 	}
 }
 

@@ -62,7 +62,11 @@ func consider(terms Terms, at time.Time, claim Claim, link func(code string) *Li
 	}
 	considered := make([]Considered, 0, len(claim.Touches))
 	for _, touch := range preferred(terms.Rule, claim.Touches) {
-		considered = append(considered, considerTouch(terms, at, claim.Kind, touch, link(touch.Code)))
+		c := considerTouch(terms, at, claim.Kind, touch, link(touch.Code))
+		if claim.Class != "" && !claim.Class.Earns() {
+			c.Class, c.Outcome = claim.Class, WrongClass
+		}
+		considered = append(considered, c)
 	}
 	return considered
 }

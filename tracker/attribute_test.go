@@ -124,6 +124,14 @@ func TestAttribute(t *testing.T) {
 			"the coupon of a customer is no more", Terms{}, []Claim{{Kind: EvidenceCustomer, Code: "A", Link: couponOf(links["suspended"])}}, "customer A not_approved",
 			"Nobody earns it: the coupon is of Suspy, who is not approved.",
 		}, {
+			"a robot's session", Terms{}, []Claim{{Kind: EvidenceSession, Touches: []Touch{sara}, Class: ClassBot}, by(EvidenceCookie, sara)},
+			"session sara wrong_class, cookie sara won",
+			"Sara's Blog earns it: the last click in the visitor's cookie was 3 days before, within 30 days.",
+		}, {
+			"a session without consent", Terms{}, []Claim{{Kind: EvidenceSession, Touches: []Touch{sara}, Class: ClassNoConsent}},
+			"session sara wrong_class",
+			"Nobody earns it: the session that was given is of the class no_consent, which never earns.",
+		}, {
 			"an unknown session", Terms{}, []Claim{{Kind: EvidenceSession, Touches: []Touch{{Session: SessionID{1}}}, Failed: UnknownSession}}, "session  unknown_session",
 			"Nobody earns it: the books do not know the session.",
 		}, {

@@ -40,6 +40,7 @@ type Considered struct {
 	Affiliate   string       `json:"affiliate,omitempty"`
 	CampaignID  int64        `json:"campaign_id,omitempty"`
 	Campaign    string       `json:"campaign,omitempty"`
+	Class       Class        `json:"class,omitempty"`          // of a session that was given, where it is one that never earns
 	Time        *time.Time   `json:"time,omitempty"`           // of the click; a coupon has none
 	Window      Seconds      `json:"window_seconds,omitempty"` // within which it earns
 	Outcome     Outcome      `json:"outcome"`
@@ -58,6 +59,7 @@ const (
 	LinkNotLive     Outcome = "link_not_live"     // disabled, expired, or gone from the configuration
 	NotApproved     Outcome = "not_approved"      // the affiliate is not approved
 	CampaignOver    Outcome = "campaign_archived" // the campaign is archived
+	WrongClass      Outcome = "wrong_class"       // the session is of a class that never earns, such as a robot's
 	UnknownCoupon   Outcome = "unknown_coupon"
 	UnknownSession  Outcome = "unknown_session"  // the books have no such session, and no token told of it
 	UnknownCustomer Outcome = "unknown_customer" // the books have no such customer
@@ -103,6 +105,7 @@ type LinkTerms struct {
 type Claim struct {
 	Kind    EvidenceKind
 	Touches []Touch    // in order of time; of a token both, of a session or a customer one
+	Class   Class      // of a session; empty: one that may earn
 	Code    string     // of a coupon
 	Link    *LinkTerms // of a coupon: its affiliate and campaign, with LinkID 0; nil if the books do not know it
 	Failed  Outcome    // set where the evidence led nowhere: UnknownSession, UnknownCustomer, OrganicCustomer

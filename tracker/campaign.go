@@ -42,8 +42,8 @@ type Commission struct {
 
 // Coupon is a code that a buyer types in, which tells who sent them. Codes are compared without case and unique in the network.
 type Coupon struct {
-	Code        string `json:"code"` // 1 to 64 characters, as link codes
-	AffiliateID int64  `json:"affiliate_id"`
+	Code        string `json:"code" required:"true"` // 1 to 64 characters, as link codes
+	AffiliateID int64  `json:"affiliate_id" required:"true"`
 }
 
 // DuplicatePolicy says what becomes of a conversion that was reported before with other content.

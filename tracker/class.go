@@ -14,6 +14,9 @@ const (
 	ClassInactiveLink Class = "inactive_link" // a link that is known and disabled
 )
 
+// Earns reports whether a click of the class may earn.
+func (c Class) Earns() bool { return c == ClassHuman || c == ClassRepeat }
+
 // Classes lists every class, in the order in which reports show them.
 var Classes = []Class{
 	ClassHuman, ClassRepeat, ClassBot, ClassPrefetch, ClassSubresource, ClassNoConsent, ClassInactiveLink,

@@ -103,7 +103,13 @@ func checkMetaData(wrong *Invalid, data json.RawMessage) json.RawMessage {
 }
 
 func (e *Evidence) check(wrong *Invalid) {
-	wrong.text("customer_id", e.CustomerID, 64)
+	if e.CustomerID != "" {
+		id, err := ParseSessionID(e.CustomerID)
+		if err != nil {
+			wrong.Add("customer_id", "must be a UUID")
+		}
+		e.CustomerID = id.String()
+	}
 	wrong.text("customer_external_id", e.CustomerExternalID, MaxName)
 	wrong.text("customer_brand", e.CustomerBrand, MaxName)
 	wrong.text("coupon", e.Coupon, MaxName)

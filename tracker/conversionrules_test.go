@@ -29,10 +29,11 @@ func TestConversionDefaults(t *testing.T) {
 		t.Errorf("checked again it is %+v", again)
 	}
 	given := sale()
-	given.Evidence.Coupon = "TOM10"
+	given.Evidence.Coupon, given.Evidence.CustomerID = "TOM10", "019AA5C1-31F2-7C3A-9D5E-5F0C6A1B2C3D"
 	given.Commissions = []Part{{"shoes", 9000, 5}, {"bags", 990, 5}, {"bags", 0, 0}}
 	parts := given.Commissions
-	if err := given.Check(); err != nil || given.Coupon != "TOM10" || given.Commissions[0].Wage != 0 {
+	if err := given.Check(); err != nil || given.Coupon != "TOM10" ||
+		given.Evidence.CustomerID != "019aa5c1-31f2-7c3a-9d5e-5f0c6a1b2c3d" || given.Commissions[0].Wage != 0 {
 		t.Errorf("%+v, %v", given, err)
 	}
 	if parts[0].Wage != 5 {
@@ -53,7 +54,6 @@ func TestConversionText(t *testing.T) {
 	checkText(t, "coupon", with(func(n *NewConversion, v string) { n.Coupon = v }))
 	checkText(t, "customer_external_id", with(func(n *NewConversion, v string) { n.Evidence.CustomerExternalID = v }))
 	checkText(t, "customer_brand", with(func(n *NewConversion, v string) { n.Evidence.CustomerBrand = v }))
-	checkText(t, "customer_id", with(func(n *NewConversion, v string) { n.Evidence.CustomerID = v }))
 	checkText(t, "Idempotency-Key", with(func(n *NewConversion, v string) { n.IdempotencyKey = v }))
 	checkText(t, "commissions[0].name", with(func(n *NewConversion, v string) { n.Commissions = []Part{{Name: v, SubAmount: 9990}} }))
 }
@@ -68,6 +68,7 @@ func TestWrongConversions(t *testing.T) {
 		{"an id that is none", func(n *NewConversion) { n.ID = "secret" }, "id"},
 		{"a network that is none", func(n *NewConversion) { n.Network = "a b" }, "network"},
 		{"a source that is none", func(n *NewConversion) { n.Source = "a b" }, "source"},
+		{"a customer's id that is none", func(n *NewConversion) { n.Evidence.CustomerID = "secret" }, "customer_id"},
 		{"a blank external id", func(n *NewConversion) { n.ExternalID = "  " }, "external_id"},
 		{"an unknown type", func(n *NewConversion) { n.Type = "Buy" }, "type"},
 		{"a negative amount", func(n *NewConversion) { n.Amount = -1 }, "amount"},

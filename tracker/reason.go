@@ -68,6 +68,8 @@ func click(d Decision, winner *Considered) string {
 // fault says why one thing earns nothing.
 func fault(c Considered) string {
 	switch {
+	case c.Outcome == WrongClass:
+		return fmt.Sprintf("the session that was given is of the class %s, which never earns", c.Class)
 	case c.AffiliateID == 0: // it led to nobody
 		return outcomes[c.Outcome]
 	case c.Outcome == Expired:

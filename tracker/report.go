@@ -51,10 +51,12 @@ type ReportRow struct {
 	WagePaid    int64  `json:"wage_paid"` // of it, checked out
 }
 
-// Subject names the person whom an erasure or an export is about; one of the fields.
+// Subject names the person whom an erasure or an export is about, in one of three ways.
 type Subject struct {
-	Visitor    VisitorID // from a token
-	CustomerID string
+	Visitor            VisitorID // from a token
+	CustomerID         string    // the books'
+	CustomerExternalID string    // the merchant's, also of one who was never reported
+	CustomerBrand      string    // with CustomerExternalID; may be empty
 }
 
 // Erasure says what an erasure took away.

@@ -68,7 +68,7 @@ func (q *inquiry) claims() []tracker.Claim {
 func (q *inquiry) sessionClaim() tracker.Claim {
 	claim := tracker.Claim{Kind: tracker.EvidenceSession}
 	if s, known := q.sessions[q.evidence.Session.String()]; known {
-		claim.Touches = []tracker.Touch{{Session: q.evidence.Session, Code: s.code, Time: s.time}}
+		claim.Touches, claim.Class = []tracker.Touch{{Session: q.evidence.Session, Code: s.code, Time: s.time}}, s.class
 	} else {
 		claim.Failed = tracker.UnknownSession
 	}

@@ -179,6 +179,11 @@ func (b *books) create(ctx context.Context, n tracker.NewConversion, hash string
 	if err := b.insert(ctx, c, keptReport{1, hash, answer}); err != nil {
 		return reported{}, err
 	}
+	if !erased && (c.CustomerID == "" || n.Evidence.CustomerID != "") { // else its row has the customer's id
+		if err := b.nameCustomer(ctx, &c.Conversion, n.Evidence); err != nil {
+			return reported{}, err
+		}
+	}
 	if n.Aliased {
 		if err := addAlias(ctx, b.tx, c.Network, c.ID); err != nil {
 			return reported{}, err

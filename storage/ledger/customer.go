@@ -40,7 +40,9 @@ func (b *books) addCustomer(ctx context.Context, n tracker.NewCustomer) (answer 
 	if err != nil {
 		return nil, false, err
 	}
-	erased, err := b.tellsOfErased(ctx, n.Network, n.Evidence)
+	about := n.Evidence
+	about.CustomerExternalID, about.CustomerBrand = n.ExternalID, n.Brand // who may have been erased before anybody reported them
+	erased, err := b.tellsOfErased(ctx, n.Network, about)
 	if err != nil {
 		return nil, false, err
 	}

@@ -16,8 +16,8 @@ import (
 //
 // It waits until nobody else books anything, and keeps others from it meanwhile.
 //
-// ErrNotFound: the network has no such customer. A visitor whom the books do not know may be on their way, and is erased all
-// the same. tracker.Invalid: the subject is nobody, or two.
+// ErrNotFound: the network has no customer of the books' id. A visitor whom the books do not know, or a customer of the
+// merchant's id, may be on their way, and is erased all the same. tracker.Invalid: the subject is nobody, or two.
 func (l *Ledger) Erase(ctx context.Context, network string, s tracker.Subject) (tracker.Erasure, error) {
 	var done tracker.Erasure
 	err := l.bookAfter(ctx, l.whileNobodyBooks, func(b *books) error {
@@ -54,7 +54,7 @@ type eraser struct {
 }
 
 func (e *eraser) erase(ctx context.Context, s tracker.Subject) error {
-	p, err := readPerson(ctx, e.tx, e.network, s)
+	p, err := e.ledger.readPerson(ctx, e.tx, e.network, s)
 	if err != nil {
 		return err
 	}
@@ -65,6 +65,11 @@ func (e *eraser) erase(ctx context.Context, s tracker.Subject) error {
 	}
 	for _, c := range p.customers {
 		if err := e.eraseCustomer(ctx, c); err != nil {
+			return err
+		}
+	}
+	for _, name := range p.names {
+		if err := e.eraseName(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -91,11 +96,25 @@ func (e *eraser) eraseVisitor(ctx context.Context, visitor tracker.VisitorID) er
 	return e.blankConversions(ctx, `visitor_id = $2 AND visitor_id <> ''`, e.visitor)
 }
 
-// eraseCustomer erases a customer with everything that is theirs.
+// eraseName erases what names a customer by the merchant's id, whether the books know one or not.
+func (e *eraser) eraseName(ctx context.Context, name customerName) error {
+	e.hashes[hashOfPseudonym(e.ledger.pseudonym(e.network, name.externalID, name.brand))] = true
+	e.customers = append(e.customers, field(tracker.FieldCustomer, name.externalID))
+	ids, err := conversionsNaming(ctx, e.tx, e.network, name)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := e.blankConversion(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eraseCustomer erases a customer with everything that is theirs, but for what names them by the merchant's id.
 func (e *eraser) eraseCustomer(ctx context.Context, c storedCustomer) error {
 	pseudonym := e.ledger.pseudonym(e.network, c.ExternalID, c.Brand)
-	e.hashes[hashOfPseudonym(pseudonym)] = true
-	e.customers = append(e.customers, field(tracker.FieldCustomer, c.ExternalID))
 	if c.SessionID != "" {
 		err := e.blankSessions(ctx, `id = $2 AND visitor_id || ip || user_agent || query || referrer || query_params || quote_share_id <> ''`, c.SessionID)
 		if err != nil {

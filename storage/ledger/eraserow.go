@@ -66,6 +66,9 @@ func (e *eraser) blankConversion(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("blanking a conversion's history: %w", err)
 	}
+	if _, err := e.tx.ExecContext(ctx, `DELETE FROM named_customer WHERE conversion_id = $1`, id); err != nil {
+		return fmt.Errorf("forgetting whom a conversion named: %w", err)
+	}
 	if err := rewriteAnswers(ctx, e.tx, id, blankConversion); err != nil {
 		return err
 	}

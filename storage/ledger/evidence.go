@@ -34,6 +34,7 @@ type boundCustomer struct {
 // knownSession is what the books have of a session.
 type knownSession struct {
 	visitor, code, sub1 string
+	class               tracker.Class
 	time                time.Time
 }
 
@@ -97,7 +98,7 @@ const maxTouches = 6
 
 var (
 	// SQLite would take an index that begins with the network, and read all its sessions, if the column stood alone.
-	selectEvidenceSessions = `SELECT id, visitor_id, code, time, sub_ids FROM session
+	selectEvidenceSessions = `SELECT id, visitor_id, code, class, time, sub_ids FROM session
 		WHERE network || '' = $1 AND id IN (` + placeholders(2, maxTouches) + `)`
 	selectEvidenceLinks = `SELECT l.code_key, l.id, l.code, l.active AND NOT l.gone, l.expires_at, l.window_ms, ` + offerColumns + `
 		FROM link l JOIN affiliate a ON a.id = l.affiliate_id JOIN campaign c ON c.id = l.campaign_id
@@ -154,7 +155,7 @@ func (q *inquiry) findSessions(ctx context.Context) error {
 		var id, subIDs string
 		var s knownSession
 		var ms int64
-		if err := rows.Scan(&id, &s.visitor, &s.code, &ms, &subIDs); err != nil {
+		if err := rows.Scan(&id, &s.visitor, &s.code, &s.class, &ms, &subIDs); err != nil {
 			return fmt.Errorf("reading sessions: %w", err)
 		}
 		parsed, err := parseObject(subIDs)

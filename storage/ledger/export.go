@@ -17,11 +17,11 @@ const (
 
 // Export calls yield with everything that the network's books have of a person, kind by kind: of a visitor with the customers
 // who were bound to them, or of a customer with the visitor who became them. It ends early, with yield's error, when yield
-// fails. ErrNotFound: the network has no such customer. tracker.Invalid: the subject is nobody, or two.
+// fails. ErrNotFound: the network has no customer of the books' id. tracker.Invalid: the subject is nobody, or two.
 func (l *Ledger) Export(
 	ctx context.Context, network string, s tracker.Subject, yield func(kind string, object any) error,
 ) error {
-	p, err := readPerson(ctx, l.db.Read, network, s)
+	p, err := l.readPerson(ctx, l.db.Read, network, s)
 	if err != nil {
 		return fmt.Errorf("exporting: %w", l.told(err))
 	}
@@ -36,27 +36,53 @@ func (l *Ledger) Export(
 type person struct {
 	visitor   tracker.VisitorID // zero if none is known
 	customers []storedCustomer
+	names     []customerName // those of the customers, and the one that the subject gives
 }
 
-func readPerson(ctx context.Context, q queryer, network string, s tracker.Subject) (p person, err error) {
+func (l *Ledger) readPerson(ctx context.Context, q queryer, network string, s tracker.Subject) (p person, err error) {
+	if err := checkSubject(s); err != nil {
+		return person{}, err
+	}
 	switch {
-	case s.Visitor.IsZero() == (s.CustomerID == ""):
-		err = tracker.Invalid{{Field: "subject", Message: "names either a visitor or a customer"}}
-	case s.CustomerID == "":
+	case !s.Visitor.IsZero():
 		p.visitor = s.Visitor
 		p.customers, err = readCustomers(ctx, q, ` WHERE c.network = $1 AND c.visitor_id = $2 AND c.visitor_id <> ''`,
 			network, s.Visitor.String())
-	default:
+	case s.CustomerID != "":
 		if _, none := tracker.ParseSessionID(s.CustomerID); none != nil {
 			return person{}, ErrNotFound
 		}
 		var c storedCustomer
-		if c, err = only(readCustomers(ctx, q, ` WHERE c.network = $1 AND c.id = $2`, network, s.CustomerID)); err == nil {
-			p.customers = []storedCustomer{c}
+		c, err = only(readCustomers(ctx, q, ` WHERE c.network = $1 AND c.id = $2`, network, s.CustomerID))
+		p.customers = []storedCustomer{c}
+	default:
+		p.names = []customerName{{s.CustomerExternalID, s.CustomerBrand}}
+		p.customers, err = readCustomers(ctx, q, ` WHERE c.network = $1 AND c.external_id IN ($2, $3) AND c.brand = $4`,
+			network, s.CustomerExternalID, l.pseudonym(network, s.CustomerExternalID, s.CustomerBrand), s.CustomerBrand)
+	}
+	if err != nil {
+		return person{}, err
+	}
+	for _, c := range p.customers {
+		p.names = append(p.names, customerName{c.ExternalID, c.Brand})
+		if p.visitor.IsZero() {
 			p.visitor, _ = tracker.ParseVisitorID(c.VisitorID) // none: zero
 		}
 	}
-	return p, err
+	return p, nil
+}
+
+func checkSubject(s tracker.Subject) error {
+	given := 0
+	for _, is := range []bool{!s.Visitor.IsZero(), s.CustomerID != "", s.CustomerExternalID != ""} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 || s.CustomerBrand != "" && s.CustomerExternalID == "" {
+		return tracker.Invalid{{Field: "subject", Message: "names either a visitor or a customer"}}
+	}
+	return nil
 }
 
 // exporter is one export.
@@ -79,6 +105,17 @@ func (e *exporter) export(ctx context.Context, p person) error {
 	for _, c := range p.customers {
 		if err := e.customer(ctx, c.Customer); err != nil {
 			return err
+		}
+	}
+	for _, name := range p.names {
+		ids, err := conversionsNaming(ctx, e.ledger.db.Read, e.network, name)
+		if err != nil {
+			return e.ledger.told(err)
+		}
+		for _, id := range ids {
+			if err := e.conversion(ctx, id); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -131,17 +168,20 @@ func (e *exporter) sessions(ctx context.Context, f tracker.SessionFilter) error 
 func (e *exporter) conversions(ctx context.Context, f tracker.ConversionFilter) error {
 	return eachPage(func(p tracker.Page) ([]tracker.Conversion, string, error) {
 		return e.ledger.Conversions(ctx, e.network, f, p)
-	}, func(c tracker.Conversion) error {
-		if e.seen[c.ID] {
-			return nil
-		}
-		e.seen[c.ID] = true
-		c, err := e.ledger.Conversion(ctx, e.network, c.ID)
-		if err != nil {
-			return err
-		}
-		return e.yield(KindConversion, c)
-	})
+	}, func(c tracker.Conversion) error { return e.conversion(ctx, c.ID) })
+}
+
+// conversion yields a conversion, once.
+func (e *exporter) conversion(ctx context.Context, id string) error {
+	if e.seen[id] {
+		return nil
+	}
+	e.seen[id] = true
+	c, err := e.ledger.Conversion(ctx, e.network, id)
+	if err != nil {
+		return err
+	}
+	return e.yield(KindConversion, c)
 }
 
 // eachPage calls yield with each row of a list.

@@ -170,6 +170,8 @@ func (b *books) takeOver(ctx context.Context, n tracker.NewConversion, hash stri
 	}
 	if erased {
 		n.Coupon, n.Name, n.MetaData, hash = c.Coupon, "", nil, erasedHash
+	} else if err := b.nameCustomer(ctx, &c.Conversion, n.Evidence); err != nil {
+		return reported{}, err
 	}
 	before := c.Conversion
 	if c.Status == tracker.StatusApproved && n.Actor == tracker.ActorEdge && n.Status != tracker.StatusApproved {

@@ -24,11 +24,22 @@ const maxRowErrors = 100
 func (l *Ledger) ImportAffiliates(
 	ctx context.Context, network string, rows []tracker.AffiliateFields, progress func(done int),
 ) ([]RowError, error) {
+	return l.importAffiliates(ctx, network, rows, true, progress)
+}
+
+// JudgeAffiliates says what ImportAffiliates would find wrong, and makes nothing.
+func (l *Ledger) JudgeAffiliates(ctx context.Context, network string, rows []tracker.AffiliateFields) ([]RowError, error) {
+	return l.importAffiliates(ctx, network, rows, false, nil)
+}
+
+func (l *Ledger) importAffiliates(
+	ctx context.Context, network string, rows []tracker.AffiliateFields, keep bool, progress func(done int),
+) ([]RowError, error) {
 	rows, wrong := slices.Clone(rows), make([]error, len(rows))
 	for i := range rows {
 		wrong[i] = rows[i].Check()
 	}
-	return l.importRows(ctx, wrong, progress, func(c *catalog, progress func(done int)) error {
+	return l.importRows(ctx, wrong, keep, progress, func(c *catalog, progress func(done int)) error {
 		_, err := c.addAffiliates(ctx, network, rows, wrong, progress)
 		return err
 	})
@@ -38,24 +49,36 @@ func (l *Ledger) ImportAffiliates(
 // with the first 100 wrong rows, and no error. Unlike AddLink it checks everything. It calls progress, which may be nil,
 // after each 100 rows that it has made and at the end.
 func (l *Ledger) ImportLinks(ctx context.Context, network string, rows []NewLink, progress func(done int)) ([]RowError, error) {
+	return l.importLinks(ctx, network, rows, true, progress)
+}
+
+// JudgeLinks says what ImportLinks would find wrong, and makes nothing.
+func (l *Ledger) JudgeLinks(ctx context.Context, network string, rows []NewLink) ([]RowError, error) {
+	return l.importLinks(ctx, network, rows, false, nil)
+}
+
+func (l *Ledger) importLinks(
+	ctx context.Context, network string, rows []NewLink, keep bool, progress func(done int),
+) ([]RowError, error) {
 	rows, wrong := slices.Clone(rows), make([]error, len(rows))
 	for i := range rows {
 		wrong[i] = rows[i].check()
 	}
-	return l.importRows(ctx, wrong, progress, func(c *catalog, progress func(done int)) error {
+	return l.importRows(ctx, wrong, keep, progress, func(c *catalog, progress func(done int)) error {
 		return c.importLinks(ctx, network, rows, wrong, progress)
 	})
 }
 
-// importRows runs do, which notes in wrong what is wrong with a row, and keeps what it has done if nothing is.
+// importRows runs do, which notes in wrong what is wrong with a row, and keeps what it has done if nothing is and it is asked
+// to.
 func (l *Ledger) importRows(
-	ctx context.Context, wrong []error, progress func(done int), do func(c *catalog, progress func(done int)) error,
+	ctx context.Context, wrong []error, keep bool, progress func(done int), do func(c *catalog, progress func(done int)) error,
 ) ([]RowError, error) {
 	if progress == nil {
 		progress = quiet
 	}
 	var refused []RowError
-	errRefused := errors.New("rows are wrong")
+	errRefused := errors.New("nothing is kept")
 	err := l.change(ctx, func(c *catalog) error {
 		if err := do(c, progress); err != nil {
 			return err
@@ -65,7 +88,7 @@ func (l *Ledger) importRows(
 				refused = append(refused, RowError{i + 1, err})
 			}
 		}
-		if len(refused) > 0 {
+		if len(refused) > 0 || !keep {
 			return errRefused
 		}
 		return nil

@@ -1,6 +1,7 @@
 package ledgertest
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ var evidenceTests = []test{
 	{"a customer's session earns", testCustomerEvidence},
 	{"the terms are those of now", testTerms},
 	{"only who may earn earns", testEligible},
+	{"only a person's session earns", testClassEvidence},
 }
 
 // record applies the session of the click, with a sub-id.
@@ -86,7 +88,7 @@ func testEvidence(t *testing.T, db Database) {
 		{"unknown customer", tracker.Evidence{CustomerExternalID: "who"}, "", "", []tracker.Outcome{tracker.UnknownCustomer}},
 		{"all at once",
 			tracker.Evidence{
-				Token: s.token(s.click("nobody")), Session: session.Session, CustomerID: "who", Coupon: "SAVE10",
+				Token: s.token(s.click("nobody")), Session: session.Session, CustomerID: tracker.NewSessionID(epoch).String(), Coupon: "SAVE10",
 				Cookie: s.token(older, s.click("ann")),
 			}, tracker.EvidenceSession, "bob",
 			[]tracker.Outcome{
@@ -106,6 +108,36 @@ func testEvidence(t *testing.T, db Database) {
 			if got.Code != "" || got.AffiliateID != s.bob.AffiliateID || got.CampaignID != s.sales.ID || got.Wage != 100 {
 				t.Errorf("%s: %+v", c.name, got)
 			}
+		}
+	}
+	s.wantBalanced()
+}
+
+// testClassEvidence gives sessions of every class as evidence, for a sale and for a customer.
+func testClassEvidence(t *testing.T, db Database) {
+	s, origin := newShop(t, db), newOrigin()
+	for i, class := range tracker.Classes {
+		r, click := Record(uint64(i+1), "ann"), s.click("ann")
+		r.Session.ID, r.Session.Network, r.Session.Time, r.Session.Class = click.Session, s.network, click.Time, class
+		apply(t, s.Ledger, origin, []ledger.Record{r})
+		sale, customer := s.sale(string(class), 1000), s.newCustomer(string(class))
+		sale.Evidence = tracker.Evidence{Session: click.Session, Coupon: "SAVE10"}
+		customer.Evidence = tracker.Evidence{Session: click.Session}
+		sold, bound := s.report(sale), s.addCustomer(customer)
+		considered := sold.Decision.Considered[0]
+		if class == tracker.ClassHuman || class == tracker.ClassRepeat {
+			s.wantWinner(string(class), sold, tracker.EvidenceSession, "ann", tracker.Won, tracker.Outranked)
+			if considered.Class != "" || bound.Organic {
+				t.Errorf("%s: %+v; the customer is organic: %t", class, considered, bound.Organic)
+			}
+			continue
+		}
+		s.wantWinner(string(class), sold, tracker.EvidenceCoupon, "SAVE10", tracker.WrongClass, tracker.Won)
+		if considered.Class != class || considered.SessionID != click.Session.String() || considered.LinkID != s.ann.ID {
+			t.Errorf("%s: %+v", class, considered)
+		}
+		if !bound.Organic || !strings.Contains(bound.Decision.Reason, "class "+string(class)) {
+			t.Errorf("%s: the customer is bound by %+v", class, bound.Decision)
 		}
 	}
 	s.wantBalanced()

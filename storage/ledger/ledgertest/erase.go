@@ -33,6 +33,8 @@ var eraseTests = []test{
 	{"nobody, two, and somebody unknown", testEraseNobody},
 	{"others learn of it", testErasedPeople},
 	{"an export is complete", testExport},
+	{"a customer whose sales came first", testErasedBeforeRegistered},
+	{"a customer who was never registered", testErasedNeverRegistered},
 }
 
 // planted are the texts that tell of a person in their sessions, conversions, customers and transactions.
