@@ -169,6 +169,15 @@ func TestHandoff(t *testing.T) {
 			}
 		})
 	})
+	t.Run("over a touch of the future", func(t *testing.T) {
+		_, ahead := receiver.seal("demo", -24*time.Hour)
+		counted(t, counts{"handoffs": 1}, func() {
+			after := receiver.open(receiver.ask(strings.Replace(landing, "https", "http", 1), ahead))
+			if after.Last.Session != sent.Last.Session || after.First != after.Last {
+				t.Errorf("the token is %+v", after)
+			}
+		})
+	})
 	t.Run("loaded ahead", func(t *testing.T) {
 		careful := newEdge(t, Handler{Prefetch: "refuse"})
 		counted(t, counts{}, func() {
