@@ -120,7 +120,13 @@ func (c *cookie) covers(host, other string) bool {
 	if c.domain == "" {
 		return host == other
 	}
-	return other == c.domain || strings.HasSuffix(other, "."+c.domain)
+	return isWithin(other, c.domain)
+}
+
+// isWithin reports whether host, in lower case and without a port, is the domain or below it.
+func isWithin(host, domain string) bool {
+	host, domain = strings.TrimSuffix(host, "."), strings.ToLower(domain)
+	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
 // hostname is host without its port, in lower case.
