@@ -156,7 +156,7 @@ func (h *Handler) use(app *App) (err error) {
 	h.app = app
 	h.setDefaults()
 	app.privacy.note(h)
-	if h.cookie, err = h.Cookie.provision(); err != nil {
+	if h.cookie, err = h.Cookie.provision(h.network); err != nil {
 		return err
 	}
 	if err = h.Consent.provision(); err != nil {
@@ -281,19 +281,24 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 		delete(r.Header, sessionField)
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	ref, arrived, handed := h.recognise(r)
-	known, click := h.cookie.sent(r), ref.Link != nil && isGet(r)
+	ref, arrived, handed, before := h.recognise(r)
+	known, click := h.cookie.sent(r), (ref.Link != nil || before != nil) && isGet(r)
 	var v *visitor
 	var p *promise
 	switch {
+	case before != nil && before.handler.network == h.network:
+		v = before
+		repl.Map(v.value)
+		h.attest(r.Header, v)
 	case ref.Link != nil, handed, known && h.ForwardHeader != nil:
 		v = h.visitor(r, arrived)
 		repl.Map(v.value)
 		p, status = h.follow(w, r, v, ref)
 		late = newLateWriter(w, p, nil, click) // now: a panic below must not lose what the journal has been promised
-		if h.ForwardHeader != nil {
-			v.attest(r.Header)
+		if ref.Link != nil || p != nil {
+			caddyhttp.SetVar(r.Context(), followedVar, v)
 		}
+		h.attest(r.Header, v)
 	case known && h.consent(r) != tracker.ConsentRefused:
 		// Most pages never ask, so the token is opened when one does. It is this path's only allocation.
 		repl.Map(func(key string) (any, bool) { return h.lookUp(r, key) })
@@ -309,13 +314,22 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	return late, status
 }
 
+// followedVar is the variable of a request whose click or session a handler has taken. It holds the visitor.
+const followedVar = "affiliate.visitor"
+
 // recognise finds the link that a request names, when it asked, and whether it may carry a session that another site handed
 // over. For almost every request there is neither, and nothing is allocated, nor the clock read, to say so.
-func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, arrived time.Time, handed bool) {
+//
+// A request may pass several handlers: of nested routes, of several networks, of error routes. It is one click, which the first
+// that knows its link takes. The others find before, the visitor as that one left them, and nothing else.
+func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, arrived time.Time, handed bool, before *visitor) {
 	handed = strings.Contains(r.URL.RawQuery, tracker.HandoffParam)
 	named := h.rules.Maybe(r.Host, r.URL.Path, r.URL.RawQuery)
 	if !named && !handed {
-		return ref, arrived, false
+		return ref, arrived, false, nil
+	}
+	if before, _ = caddyhttp.GetVar(r.Context(), followedVar).(*visitor); before != nil {
+		return ref, arrived, false, before
 	}
 	arrived = time.Now()
 	if named {
@@ -324,7 +338,7 @@ func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, arrived time
 		unknownCodes.Add(float64(ref.Unknown))
 		countCut("params", tracker.HasMoreParams(r.URL.RawQuery))
 	}
-	return ref, arrived, handed
+	return ref, arrived, handed, nil
 }
 
 // survive ends a panic in our own code, counted and logged; the request goes on without us. The panic's own text is not

@@ -18,6 +18,9 @@ type visitor struct {
 	consent string        // given, refused, or empty where nobody asks
 }
 
+// String is empty, so that a placeholder of the variable that holds the visitor shows nothing of the token.
+func (*visitor) String() string { return "" }
+
 // refused reports whether nothing of the person may be kept, nor read from their browser.
 func (v *visitor) refused() bool { return v.consent == tracker.ConsentRefused }
 
@@ -124,9 +127,9 @@ func (v *visitor) affiliate() string {
 	return ""
 }
 
-// attest adds the signed request field for the upstream.
-func (v *visitor) attest(header http.Header) {
-	if last := v.token.Last; !last.Session.IsZero() {
-		header[sessionField] = []string{tracker.AttestHeader(v.handler.attester, last, v.affiliate())}
+// attest adds the signed request field for the upstream, where there is one to add.
+func (h *Handler) attest(header http.Header, v *visitor) {
+	if last := v.token.Last; h.ForwardHeader != nil && !last.Session.IsZero() {
+		header[sessionField] = []string{tracker.AttestHeader(h.attester, last, v.affiliate())}
 	}
 }
