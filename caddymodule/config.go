@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/postgres"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -157,6 +158,9 @@ func (l *Ledger) options(repl *caddy.Replacer, log *slog.Logger) (engine.Ledger,
 		warnLiteral(log, "ledger postgres")
 	}
 	dsn, err := expand(repl, "the ledger's dsn", l.DSN)
+	if err == nil && kind == engine.LedgerPostgres {
+		err = postgres.CheckDSN(dsn)
+	}
 	return engine.Ledger{Kind: kind, Path: path, DSN: dsn}, err
 }
 

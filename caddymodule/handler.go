@@ -279,6 +279,7 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	defer h.survive()
 	if h.ForwardHeader != nil {
 		delete(r.Header, sessionField)
+		keepEndToEnd(r.Header, sessionField)
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	ref, arrived, handed, before := h.recognise(r)

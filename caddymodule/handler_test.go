@@ -124,6 +124,26 @@ func TestHandlerForwardsSession(t *testing.T) {
 	}
 }
 
+// TestHandlerForwardsSessionThroughProxy has clients declare the field hop-by-hop, so that a proxy would remove it.
+func TestHandlerForwardsSessionThroughProxy(t *testing.T) {
+	var got http.Header
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer upstream.Close()
+	base := startCaddy(t, "", `affiliate { forward_header { key `+strings.Repeat("k", 32)+` } }
+		reverse_proxy `+upstream.Listener.Addr().String())
+	for _, connection := range [][]string{
+		nil, {"Affiliate-Session"}, {"close, affiliate-session"}, {"AFFILIATE-SESSION\t, X-Hop"}, {"X-Hop", "Affiliate-Session"}, {",Affiliate-Session,,"},
+	} {
+		visit(t, "GET", base+"/?via=demo", header("Connection", connection...), header("X-Hop", "1"))
+		if field := got[sessionField]; len(field) != 1 || !strings.Contains(field[0], `code="demo"`) {
+			t.Errorf("Connection %q: the upstream got %q", connection, field)
+		}
+		if hop := strings.Contains(strings.Join(connection, ","), "X-Hop"); hop == (got.Get("X-Hop") != "") {
+			t.Errorf("Connection %q: the upstream got X-Hop %q", connection, got.Get("X-Hop"))
+		}
+	}
+}
+
 func TestHandlerWithoutForwardHeaderKeepsTheField(t *testing.T) {
 	e := newEdge(t, Handler{})
 	if got := e.ask("http://shop.test/", header(sessionField, "theirs")).seen.Header.Get(sessionField); got != "theirs" {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,5 +132,19 @@ func (v *visitor) affiliate() string {
 func (h *Handler) attest(header http.Header, v *visitor) {
 	if last := v.token.Last; h.ForwardHeader != nil && !last.Session.IsZero() {
 		header[sessionField] = []string{tracker.AttestHeader(h.attester, last, v.affiliate())}
+	}
+}
+
+// keepEndToEnd takes the name of a field out of Connection, by which a client could have a proxy remove the field as
+// hop-by-hop (RFC 9110 §7.6.1).
+func keepEndToEnd(header http.Header, field string) {
+	for i, line := range header["Connection"] {
+		if !strings.Contains(strings.ToLower(line), strings.ToLower(field)) {
+			continue
+		}
+		names := slices.DeleteFunc(strings.Split(line, ","), func(name string) bool {
+			return strings.EqualFold(strings.Trim(name, " \t"), field)
+		})
+		header["Connection"][i] = strings.Join(names, ",")
 	}
 }

@@ -445,6 +445,35 @@ func TestResponseClientIP(t *testing.T) {
 	}
 }
 
+// Without trusted_proxies_strict a client chooses the address that is recorded of it, and the log says so, once.
+func TestResponseClientIPOfALaxServer(t *testing.T) {
+	for _, test := range []struct {
+		name, servers, forwarded string
+		warnings                 int
+	}{
+		{"lax", "trusted_proxies static 127.0.0.0/8", "6.6.6.6, 192.0.2.9", 1},
+		{"strict", "trusted_proxies static 127.0.0.0/8\ntrusted_proxies_strict", "6.6.6.6, 192.0.2.9", 0},
+		{"nobody is trusted", "timeouts { read_body 10s }", "6.6.6.6", 0},
+		{"a stranger's click", "trusted_proxies static 192.0.2.0/24", "6.6.6.6", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newServer(t)
+			servers := strings.NewReplacer("{ ", "{\n", " }", "\n}").Replace("servers { " + test.servers + " }\n")
+			s.load(s.adaptGlobal(servers+"affiliate {\njournal "+s.journal()+"\nlink demo\n}", fmt.Sprintf("http://127.0.0.1:%d {\naffiliate\n}", s.site)))
+			for n := 1; n <= 2; n++ {
+				visit(t, "GET", fmt.Sprintf("http://127.0.0.1:%d/?via=demo", s.site), header("X-Forwarded-For", test.forwarded))
+				s.sessions(n)
+			}
+			if got := strings.Count(s.log(), `"msg":"this server has trusted_proxies without trusted_proxies_strict`); got != test.warnings {
+				t.Errorf("%d warnings, want %d\n%s", got, test.warnings, s.log())
+			}
+			if test.warnings > 0 && !strings.Contains(s.log(), `"server":"srv0"`) {
+				t.Errorf("the warning names no server:\n%s", s.log())
+			}
+		})
+	}
+}
+
 // cached is a shared cache that honours Cache-Control and CDN-Cache-Control, as those between a site and its visitors do.
 type cached struct {
 	kept map[string]*httptest.ResponseRecorder
