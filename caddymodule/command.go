@@ -78,6 +78,9 @@ func auditCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "audit", Short: "Balances the books: issued = applied + quarantined + lost + journalled", Args: cobra.NoArgs,
 		RunE: run(func(c client, _ []string) error {
+			if c.network != "" {
+				return errWholeNode
+			}
 			var audit engine.Audit
 			err := c.print(http.MethodGet, "/affiliate/audit", nil, nil, func(w io.Writer, body io.Reader) error {
 				return auditTable(w, body, &audit)
@@ -90,10 +93,15 @@ func auditCommand() *cobra.Command {
 	}
 }
 
+var errWholeNode = errors.New("audit and health are of all networks; leave --network out")
+
 func healthCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "health", Short: "Tells how the journal, the relay and the ledger are", Args: cobra.NoArgs,
 		RunE: run(func(c client, _ []string) error {
+			if c.network != "" {
+				return errWholeNode
+			}
 			return c.print(http.MethodGet, "/affiliate/health", nil, nil, healthTable)
 		}),
 	}

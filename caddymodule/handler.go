@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,7 +122,12 @@ const (
 	defaultRepeat   = 30 * time.Minute
 	defaultDeepLink = "url"
 	refusePrefetch  = "refuse"
+
+	// minForwardKey is the fewest characters of ForwardHeader's key.
+	minForwardKey = 32
 )
+
+var errForwardKey = fmt.Errorf("the forward_header key has fewer than %d characters; make one with: openssl rand -hex 32", minForwardKey)
 
 // patience is the longest that a click's answer may wait for what is ours, from the request's arrival: for the links while
 // Caddy starts, and for the journal.
@@ -175,17 +181,12 @@ func (h *Handler) use(app *App) (err error) {
 
 func (h *Handler) setDefaults() {
 	h.network = cmp.Or(h.Network, h.app.Network, tracker.DefaultNetwork)
-	if len(h.Params) == 0 {
-		h.Params = tracker.DefaultParams
-	}
+	h.setDefaultParams()
 	if len(h.Paths) == 0 {
 		h.Paths = tracker.DefaultPaths
 	}
 	if h.Repeat == 0 {
 		h.Repeat = caddy.Duration(defaultRepeat)
-	}
-	if h.DeepLink == "" {
-		h.DeepLink = defaultDeepLink
 	}
 	h.Conversion.setDefaults()
 	h.rules = tracker.Rules{Params: h.Params, Paths: h.Paths, Subdomains: h.Subdomains}
@@ -196,25 +197,20 @@ func (h *Handler) setDefaults() {
 	}
 }
 
+func (h *Handler) setDefaultParams() {
+	if len(h.Params) == 0 {
+		h.Params = tracker.DefaultParams
+	}
+	h.DeepLink = cmp.Or(h.DeepLink, defaultDeepLink)
+}
+
 // Validate checks h.
 func (h *Handler) Validate() error {
 	if err := tracker.CheckNetwork(h.network); err != nil {
 		return err
 	}
-	for _, name := range append([]string{h.DeepLink}, h.Params...) {
-		if name == "" || strings.ContainsAny(name, "&=#;?%+ \t\r\n") {
-			return fmt.Errorf("%q cannot be the name of a query parameter", name)
-		}
-	}
-	for _, prefix := range h.Paths {
-		if len(prefix) < 3 || prefix[0] != '/' || prefix[len(prefix)-1] != '/' {
-			return fmt.Errorf("path %q: a link path begins and ends with a slash, like /r/", prefix)
-		}
-	}
-	for _, host := range append(append([]string{}, h.Subdomains...), h.Handoff...) {
-		if !isHost(host) {
-			return fmt.Errorf("%q is not the name of a host; write it like shop.com, without scheme and port", host)
-		}
+	if err := h.check(); err != nil {
+		return err
 	}
 	if h.Repeat < 0 {
 		return errors.New("repeat cannot be negative")
@@ -228,14 +224,58 @@ func (h *Handler) Validate() error {
 	if err := h.Conversion.check(); err != nil {
 		return err
 	}
-	if h.ForwardHeader != nil && len(h.attester) < 32 {
-		return errors.New("the forward_header key has fewer than 32 characters; make one with: openssl rand -hex 32")
+	if h.ForwardHeader != nil && len(h.attester) < minForwardKey {
+		return errForwardKey
 	}
 	if h.ForwardHeader != nil && h.app.isSecret(string(h.attester)) {
 		return errors.New("the forward_header key must not be one of the secrets that seal the tokens; make one with: openssl rand -hex 32")
 	}
 	return nil
 }
+
+// check says what is wrong with what names parameters, paths, hosts and the cookie, whether defaults are set yet or not. The
+// Caddyfile's parser asks it after each option, so that its errors have a line.
+func (h *Handler) check() error {
+	if err := h.checkParams(); err != nil {
+		return err
+	}
+	for i, prefix := range h.Paths {
+		if len(prefix) < 3 || prefix[0] != '/' || prefix[len(prefix)-1] != '/' {
+			return fmt.Errorf("path %q: a link path begins and ends with a slash, like /r/", prefix)
+		}
+		if slices.Contains(h.Paths[:i], prefix) {
+			return fmt.Errorf("the path %q is given twice", prefix)
+		}
+	}
+	for _, host := range slices.Concat(h.Subdomains, h.Handoff) {
+		if !isHost(host) {
+			return fmt.Errorf("%q is not the name of a host; write it like shop.com, without scheme and port", host)
+		}
+	}
+	return h.Cookie.check()
+}
+
+func (h *Handler) checkParams() error {
+	for i, name := range h.Params {
+		switch {
+		case !isParam(name):
+			return fmt.Errorf("%q cannot be the name of a query parameter", name)
+		case name == tracker.HandoffParam:
+			return fmt.Errorf("the parameter %s is ours, and hands sessions over; it cannot name codes", name)
+		case name == h.DeepLink:
+			return fmt.Errorf("the parameter %q cannot be that of deep links too", name)
+		case slices.Contains(h.Params[:i], name):
+			return fmt.Errorf("the parameter %q is given twice", name)
+		}
+	}
+	if h.DeepLink != "" && !isParam(h.DeepLink) || h.DeepLink == tracker.HandoffParam {
+		return fmt.Errorf("deep_link: %q cannot be the name of a query parameter", h.DeepLink)
+	}
+	return nil
+}
+
+// isParam reports whether a query parameter may have that name without being escaped.
+func isParam(name string) bool { return name != "" && !strings.ContainsAny(name, "&=#;?%+ \t\r\n") }
 
 // isHost reports whether s looks like a host name: no scheme, no port, no wildcard.
 func isHost(s string) bool {

@@ -189,6 +189,11 @@ func TestHandlerValidate(t *testing.T) {
 	for want, h := range map[string]Handler{
 		"a network is":            {Network: "a b"},
 		"query parameter":         {Params: []string{"a=b"}},
+		"is ours":                 {Params: []string{"aff_click"}},
+		"given twice":             {Params: []string{"via", "ref", "via"}},
+		"deep links too":          {Params: []string{"via", "url"}},
+		`the path "/r/" is given`: {Paths: []string{"/r/", "/r/"}},
+		"top-level domain":        {Cookie: &Cookie{Domain: "com"}},
 		"a slash":                 {Paths: []string{"r/"}},
 		"name of a host":          {Subdomains: []string{"https://shop.test"}},
 		"is not the name":         {Handoff: []string{"shop.test:443"}},

@@ -89,6 +89,7 @@ func TestSecretsThatAreRefused(t *testing.T) {
 		"empty":           {`{"secrets": [""]}`, "openssl rand -hex 32"},
 		"short":           {`{"secrets": ["too-short-to-be-any-good"]}`, "openssl rand -hex 32"},
 		"second is short": {`{"secrets": ["` + testSecret + `", "too-short-to-be-any-good"]}`, "openssl rand -hex 32"},
+		"twice":           {`{"secrets": ["` + testSecret + `", " ` + testSecret + `"]}`, "the same as one before it"},
 		"unset variable":  {`{"secrets": ["{env.TEST_NOT_SET}"]}`, "{env.TEST_NOT_SET}"},
 		"empty variable":  {`{"secrets": ["{env.TEST_EMPTY}"]}`, "{env.TEST_EMPTY}"},
 		"short variable":  {`{"secrets": ["{env.TEST_SHORT}"]}`, "openssl rand -hex 32"},
