@@ -262,6 +262,8 @@ func BenchmarkPass(b *testing.B) {
 	for name, r := range map[string]*http.Request{
 		"plain":     newRequest("http://shop.test/page?q=1&utm_source=x", header("Cookie", "session=abc; theme=dark")),
 		"returning": newRequest("http://shop.test/page?q=1", cookie),
+		"16 KiB of cookies": newRequest("http://shop.test/page?q=1",
+			header("Cookie", strings.Repeat("session=0123456789abcdef; theme=dark; ", 16<<10/38))),
 	} {
 		w, s := httptest.NewRecorder(), new(caddyhttp.Server)
 		b.Run(name+"/bare", func(b *testing.B) {
@@ -281,6 +283,16 @@ func BenchmarkPass(b *testing.B) {
 
 // BenchmarkClick runs clicks side by side, as a server does, so that they share the journal's batches.
 func BenchmarkClick(b *testing.B) {
+	for name, change := range map[string]request{
+		"plain":               header("Accept", "*/*"),
+		"8 KiB of user agent": header("User-Agent", browser+strings.Repeat(" Extension/1.0", 8<<10/14)),
+		"16 KiB of cookies":   header("Cookie", strings.Repeat("session=0123456789abcdef; theme=dark; ", 16<<10/38)),
+	} {
+		b.Run(name, func(b *testing.B) { benchmarkClick(b, change) })
+	}
+}
+
+func benchmarkClick(b *testing.B, change request) {
 	e := newEdge(b, Handler{})
 	site := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
@@ -289,7 +301,7 @@ func BenchmarkClick(b *testing.B) {
 	b.ReportAllocs()
 	b.SetParallelism(64)
 	b.RunParallel(func(pb *testing.PB) {
-		r, s := newRequest("http://shop.test/?via=demo&sub1=a"), new(caddyhttp.Server)
+		r, s := newRequest("http://shop.test/?via=demo&sub1=a", change), new(caddyhttp.Server)
 		for pb.Next() {
 			w := httptest.NewRecorder()
 			e.ServeHTTP(w, caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, s), site)
