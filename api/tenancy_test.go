@@ -12,10 +12,10 @@ import (
 
 // possessions are the ids of what a network has.
 type possessions struct {
-	affiliate, campaign, link, key                string
-	session, visitor, customer, transaction, sale string
-	token                                         string // the visitor's
-	delivery                                      string // where the network forwards
+	affiliate, campaign, link, key                        string
+	session, visitor, customer, transaction, sale, refund string
+	token                                                 string // the visitor's
+	delivery                                              string // where the network forwards
 }
 
 // stranger is a shop whose key is of another network. It notes which operations it has asked.
@@ -71,11 +71,17 @@ func (s *shop) furnish() (p possessions) {
 		"external_id": "t-1", "customer_external_id": "c-1", "currency": "EUR", "deposit": -5,
 	}).want(http.StatusCreated).text("id")
 	p.sale = s.do("POST", "conversions", sale.with("token", token)).want(http.StatusCreated).text("id")
+	p.refund = s.do("POST", "refunds", waitingRefund).want(http.StatusCreated).text("id")
 	if rows := s.do("GET", "deliveries", nil).rows(); len(rows) > 0 {
 		p.delivery = rows[0]["id"].(string)
 	}
 	p.key = s.do("POST", "keys", fields{"name": "second", "scopes": []string{"read"}}).want(http.StatusCreated).text("id")
 	return p
+}
+
+// waitingRefund is of a sale that nobody has reported.
+var waitingRefund = fields{
+	"conversion_external_id": "order-9", "conversion_type": "buy", "external_id": "refund-9", "amount": 5, "currency": "EUR",
 }
 
 func TestAnotherNetworksThingsAreNotFound(t *testing.T) {
@@ -100,6 +106,8 @@ func TestAnotherNetworksThingsAreNotFound(t *testing.T) {
 		{"GET", "conversions/" + theirs.sale, "", nil},
 		{"PATCH", "conversions/" + theirs.sale, "", fields{"status": "approved"}},
 		{"POST", "conversions/" + theirs.sale + "/reversal", "", nil},
+		{"GET", "refunds/" + theirs.refund, "", nil},
+		{"DELETE", "refunds/" + theirs.refund, "", nil},
 		{"DELETE", "keys/" + theirs.key, "", nil},
 		{"DELETE", "keys/" + owner[4:16], "", nil},
 		{"POST", "privacy/export", "", fields{"customer_id": theirs.customer}},
@@ -118,7 +126,7 @@ func TestAnotherNetworksThingsAreNotFound(t *testing.T) {
 		got.wantProblem(http.StatusNotFound, "not-found")
 	}
 	for _, path := range []string{
-		"affiliates", "campaigns", "links", "sessions", "customers", "transactions", "conversions", "reports?from=2026-01-01&to=2026-12-31",
+		"affiliates", "campaigns", "links", "sessions", "customers", "transactions", "conversions", "refunds", "reports?from=2026-01-01&to=2026-12-31",
 		"links?affiliate_id=" + theirs.affiliate, "sessions?link_id=" + theirs.link, "sessions?visitor_id=" + theirs.visitor,
 		"customers?session_id=" + theirs.session, "customers?external_id=c-1", "transactions?customer_id=" + theirs.customer,
 		"deliveries", "deliveries?destination=hook", "deliveries?subject=" + theirs.sale, "conversions?external_id=order-1", "conversions?visitor_id=" + theirs.visitor,

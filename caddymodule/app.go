@@ -77,7 +77,8 @@ type App struct {
 	log    *slog.Logger
 	api    func() *api.API // made when it is first asked for
 
-	privacy privacyModes // of the directives
+	privacy   privacyModes // of the directives
+	forgeable sync.Map     // the names of the servers of which warnOfForgery has warned
 
 	storage    certmagic.Storage
 	seal       atomic.Pointer[tracker.Sealer]

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -91,39 +92,51 @@ func (h *Handler) parse(helper httpcaddyfile.Helper) error {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
+	check := func(d *caddyfile.Dispenser) error { return wrapErr(d, h.check()) }
 	_, err := parseBlock(d, parsers{
 		"network":        network(&h.Network),
-		"param":          texts(&h.Params),
-		"path":           texts(&h.Paths),
-		"subdomain":      texts(&h.Subdomains),
+		"param":          both(texts(&h.Params), check),
+		"path":           both(texts(&h.Paths), check),
+		"subdomain":      both(texts(&h.Subdomains), check),
 		"strip":          flag(&h.Strip),
 		"cookie":         h.parseCookie,
 		"repeat":         duration(&h.Repeat),
 		"prefetch":       word(&h.Prefetch, refusePrefetch),
-		"handoff":        texts(&h.Handoff),
+		"handoff":        both(texts(&h.Handoff), check),
 		"forward_header": h.parseForwardHeader,
-		"deep_link":      text(&h.DeepLink),
+		"deep_link":      both(text(&h.DeepLink), check),
 		"conversion":     func(*caddyfile.Dispenser) error { return h.parseConversion(helper) },
 		"consent":        func(*caddyfile.Dispenser) error { return h.parseConsent(helper) },
 		"gpc":            word(&h.GPC, gpcValues...),
 		"ip":             word(&h.IP, tracker.IPModes...),
 		"user_agent":     word(&h.UserAgent, agentValues...),
 	}, "conversion")
-	return err
+	if err != nil {
+		return err
+	}
+	whole := Handler{Params: h.Params, DeepLink: h.DeepLink}
+	whole.setDefaultParams() // which an option may clash with
+	return wrapErr(d, whole.checkParams())
 }
 
 func (h *Handler) parseCookie(d *caddyfile.Dispenser) error {
 	h.Cookie = new(Cookie)
+	check := func(d *caddyfile.Dispenser) error { return wrapErr(d, h.Cookie.check()) }
 	return parseSubBlock(d, parsers{
-		"name":   text(&h.Cookie.Name),
-		"domain": text(&h.Cookie.Domain),
+		"name":   both(text(&h.Cookie.Name), check),
+		"domain": both(text(&h.Cookie.Domain), check),
 		"secure": word(&h.Cookie.Secure, "auto", "on"),
 	})
 }
 
 func (h *Handler) parseForwardHeader(d *caddyfile.Dispenser) error {
 	h.ForwardHeader = new(ForwardHeader)
-	return parseSubBlock(d, parsers{"key": text(&h.ForwardHeader.Key)})
+	return parseSubBlock(d, parsers{"key": both(text(&h.ForwardHeader.Key), func(d *caddyfile.Dispenser) error {
+		if key := h.ForwardHeader.Key; !hasPlaceholder(key) && len(strings.TrimSpace(key)) < minForwardKey {
+			return d.WrapErr(errForwardKey)
+		}
+		return nil
+	})})
 }
 
 func (h *Handler) parseConversion(helper httpcaddyfile.Helper) error {
@@ -265,13 +278,16 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"journal":     a.parseJournal,
 		"redis":       a.parseRedis,
 		"ledger":      a.parseLedger,
-		"window":      duration(&a.Window),
+		"window":      both(duration(&a.Window), func(d *caddyfile.Dispenser) error { return wrapErr(d, checkWindow(a.Window)) }),
 		"attribution": word(&a.Attribution, lastClick, firstClick),
 		"organic":     word(&a.Organic, organicAssign, organicReject),
 		"retention":   a.parseRetention,
 		"forward":     a.parseForward,
 		"link":        a.parseLink,
 	}, "secret", "forward", "link")
+	if err == nil && a.Ledger != nil && a.Ledger.Kind == engine.LedgerNone && a.Redis == nil {
+		return d.Err("ledger none needs redis, or no record would ever leave this node")
+	}
 	return err
 }
 
@@ -283,7 +299,15 @@ func (a *App) parseSecret(d *caddyfile.Dispenser) error {
 	if slices.Contains(secrets, "") {
 		return d.Err("a secret is empty; " + howToSecret)
 	}
-	a.Secrets = append(a.Secrets, secrets...)
+	for _, secret := range secrets {
+		if !hasPlaceholder(secret) && utf8.RuneCountInString(strings.TrimSpace(secret)) < tracker.MinSecret {
+			return d.Errf("a secret has fewer than %d characters; %s", tracker.MinSecret, howToSecret)
+		}
+		if slices.Contains(a.Secrets, secret) {
+			return d.Err("a secret is given twice")
+		}
+		a.Secrets = append(a.Secrets, secret)
+	}
 	return nil
 }
 
@@ -292,22 +316,13 @@ func (a *App) parseJournal(d *caddyfile.Dispenser) error {
 	if err := text(&a.Journal.Path)(d); err != nil {
 		return err
 	}
+	check := func(d *caddyfile.Dispenser) error { return wrapErr(d, a.Journal.checkSizes()) }
 	_, err := parseBlock(d, parsers{
-		"max_size":     a.parseMaxSize,
-		"segment_size": size(&a.Journal.SegmentSize),
+		"max_size":     both(size(&a.Journal.MaxSize), check),
+		"segment_size": both(size(&a.Journal.SegmentSize), check),
 		"retain":       a.parseRetain,
 	})
 	return err
-}
-
-func (a *App) parseMaxSize(d *caddyfile.Dispenser) error {
-	if err := size(&a.Journal.MaxSize)(d); err != nil {
-		return err
-	}
-	if a.Journal.MaxSize < engine.MinMaxBytes {
-		return d.Errf("max_size is at least %d bytes, or no click finds a place", engine.MinMaxBytes)
-	}
-	return nil
 }
 
 func (a *App) parseRetain(d *caddyfile.Dispenser) error {
@@ -374,7 +389,7 @@ func (a *App) parseLink(d *caddyfile.Dispenser) error {
 		if err := checkLink(link.newLink("")); err != nil {
 			return d.Errf("link %s: %v", link.Code, err)
 		}
-		return nil
+		return wrapErr(d, clash(a.Links, link))
 	}
 	if err := check(d); err != nil {
 		return err

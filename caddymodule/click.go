@@ -129,11 +129,17 @@ func (h *Handler) classify(r *http.Request, v *visitor, link *tracker.Link) trac
 	if v.refused() {
 		return tracker.ClassNoConsent
 	}
-	last := v.token.Last
-	if !last.Session.IsZero() && strings.EqualFold(last.Code, link.Code) && v.now.Sub(last.Time) < time.Duration(h.Repeat) {
+	if h.repeats(v, link) {
 		return tracker.ClassRepeat
 	}
 	return tracker.ClassHuman
+}
+
+// repeats reports whether the visitor just came by that link. A touch of the future says nothing of when that was.
+func (h *Handler) repeats(v *visitor, link *tracker.Link) bool {
+	last := v.token.Last
+	return !last.Session.IsZero() && strings.EqualFold(last.Code, link.Code) &&
+		v.now.Sub(last.Time) < time.Duration(h.Repeat) && !last.InFuture(v.now)
 }
 
 // capture takes from the request what a session keeps of it, made harmless and cut. Without consent that is what names the

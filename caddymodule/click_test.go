@@ -157,6 +157,20 @@ func TestClickRepeat(t *testing.T) {
 	counted(t, counts{"clicks/human": 1, "tokens": 1}, func() { e.ask("http://shop.test/?via=demo", soon) })
 }
 
+// A clock that was ahead must not keep a visitor from counting until that time has come.
+func TestClickAfterAClockThatWasAhead(t *testing.T) {
+	e := newEdge(t, Handler{})
+	before, ahead := e.seal("demo", -24*time.Hour)
+	counted(t, counts{"clicks/human": 1, "tokens": 1}, func() {
+		after := e.open(e.ask("http://shop.test/?via=demo", ahead))
+		if after.Visitor != before.Visitor || after.First != after.Last || time.Until(after.Last.Time) > 0 {
+			t.Errorf("from %+v to %+v", before, after)
+		}
+	})
+	_, slightly := e.seal("demo", -time.Second) // another node's clock
+	counted(t, counts{"clicks/repeat": 1}, func() { e.ask("http://shop.test/?via=demo", slightly) })
+}
+
 func TestClickKeepsVisitorAndFirstTouch(t *testing.T) {
 	e := newEdge(t, Handler{})
 	old, cookie := e.seal("demo", 24*time.Hour)

@@ -80,6 +80,9 @@ func auditCommand() *cobra.Command {
 	}
 	recount := cmd.Flags().Bool("recount", false, "Also compare the sums of the reports with all conversions, which takes seconds for a million")
 	cmd.RunE = run(func(c client, _ []string) error {
+		if c.network != "" {
+			return errWholeNode
+		}
 		query := url.Values{}
 		if *recount {
 			query.Set("recount", "1")
@@ -99,10 +102,15 @@ func auditCommand() *cobra.Command {
 	return cmd
 }
 
+var errWholeNode = errors.New("audit and health are of all networks; leave --network out")
+
 func healthCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "health", Short: "Tells how the journal, the relay and the ledger are", Args: cobra.NoArgs,
 		RunE: run(func(c client, _ []string) error {
+			if c.network != "" {
+				return errWholeNode
+			}
 			return c.print(http.MethodGet, "/affiliate/health", nil, nil, healthTable)
 		}),
 	}

@@ -92,7 +92,7 @@ func with(query url.Values, name, value string) url.Values {
 func (c client) explain(err error) error {
 	_, answer, answered := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
 	if !answered {
-		return fmt.Errorf("no Caddy answers at %s (is it running? --address names another admin endpoint): %w", c.address, err)
+		return fmt.Errorf("no Caddy answers at %s (is it running, and without `admin off`? --address names another admin endpoint): %w", c.address, err)
 	}
 	status, body, _ := strings.Cut(answer, ": ")
 	var problem api.Problem

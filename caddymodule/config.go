@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/postgres"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -119,13 +120,8 @@ func (j *Journal) fill(c *engine.Config, repl *caddy.Replacer) error {
 	if j == nil {
 		j = new(Journal)
 	}
-	switch {
-	case j.MaxSize < 0 || j.SegmentSize < 0:
-		return errors.New("a journal's sizes are positive")
-	case j.MaxSize > 0 && j.MaxSize < engine.MinMaxBytes:
-		return fmt.Errorf("a journal's max_size is at least %d bytes", engine.MinMaxBytes)
-	case j.MaxSize > 0 && j.SegmentSize > j.MaxSize:
-		return errors.New("a journal's segment_size is at most its max_size")
+	if err := j.checkSizes(); err != nil {
+		return err
 	}
 	path, err := repl.ReplaceOrErr(j.Path, true, true)
 	if err != nil {
@@ -137,6 +133,18 @@ func (j *Journal) fill(c *engine.Config, repl *caddy.Replacer) error {
 		return fmt.Errorf("finding the journal's folder: %w", err)
 	}
 	c.MaxBytes, c.SegmentBytes, c.Retain = j.MaxSize, j.SegmentSize, time.Duration(j.Retain)
+	return nil
+}
+
+func (j *Journal) checkSizes() error {
+	switch {
+	case j.MaxSize < 0 || j.SegmentSize < 0:
+		return errors.New("a journal's sizes are positive")
+	case j.MaxSize > 0 && j.MaxSize < engine.MinMaxBytes:
+		return fmt.Errorf("max_size is at least %d bytes, or no click finds a place", engine.MinMaxBytes)
+	case j.MaxSize > 0 && j.SegmentSize > j.MaxSize:
+		return errors.New("a journal's segment_size is at most its max_size")
+	}
 	return nil
 }
 
@@ -159,28 +167,38 @@ func (l *Ledger) options(repl *caddy.Replacer, log *slog.Logger) (engine.Ledger,
 		warnLiteral(log, "ledger postgres")
 	}
 	dsn, err := expand(repl, "the ledger's dsn", l.DSN)
+	if err == nil && kind == engine.LedgerPostgres {
+		err = postgres.CheckDSN(dsn)
+	}
 	return engine.Ledger{Kind: kind, Path: path, DSN: dsn}, err
 }
 
 func (a *App) newLinks() ([]ledger.NewLink, error) {
 	links := make([]ledger.NewLink, 0, len(a.Links))
-	codes, subdomains := map[string]bool{}, map[string]bool{}
-	for _, l := range a.Links {
+	for i, l := range a.Links {
 		link := l.newLink(a.Network)
 		if err := checkLink(link); err != nil {
 			return nil, fmt.Errorf("link %q: %w", l.Code, err)
 		}
-		code, subdomain := tracker.CodeKey(l.Code), strings.ToLower(l.Subdomain)
-		if codes[code] {
-			return nil, fmt.Errorf("link %q is declared twice (codes are compared without case)", l.Code)
+		if err := clash(a.Links[:i], l); err != nil {
+			return nil, err
 		}
-		if subdomain != "" && subdomains[subdomain] {
-			return nil, fmt.Errorf("link %q: another link has the subdomain %q", l.Code, l.Subdomain)
-		}
-		codes[code], subdomains[subdomain] = true, true
 		links = append(links, link)
 	}
 	return links, nil
+}
+
+// clash says with which of the others, that were declared before it, a link cannot stand.
+func clash(others []Link, l Link) error {
+	for _, other := range others {
+		switch {
+		case tracker.CodeKey(other.Code) == tracker.CodeKey(l.Code):
+			return fmt.Errorf("link %q is declared twice (codes are compared without case)", l.Code)
+		case l.Subdomain != "" && strings.EqualFold(other.Subdomain, l.Subdomain):
+			return fmt.Errorf("link %q: another link has the subdomain %q", l.Code, l.Subdomain)
+		}
+	}
+	return nil
 }
 
 func (l Link) newLink(network string) ledger.NewLink {

@@ -99,10 +99,10 @@ func (h *Handler) withdraw(r *http.Request, v *visitor) *promise {
 	return &promise{handler: h, withdrawn: true, https: h.cookie.https(r)}
 }
 
-// nameAgain has a redirect to a page of this site name the link once more, so that the click of a visitor who consents there
+// nameAgain has a redirect to a page of ours name the link once more, so that the click of a visitor who consents there
 // can still be recorded.
 func (h *Handler) nameAgain(r *http.Request, to *tracker.Redirect) {
-	if host := to.Host(); host == "" || h.cookie.covers(r.Host, host) {
+	if h.leadsHome(r, *to) {
 		to.Again = h.Params[0]
 	}
 }

@@ -218,6 +218,10 @@ func TestConsentOnTheLandingPage(t *testing.T) {
 	if found := e.holders("planted", plantedIP); found != nil {
 		t.Errorf("without consent %v", found)
 	}
+	home := newEdge(t, Handler{Consent: byCookie(), Subdomains: []string{"shop.test"}})
+	if got := home.ask("http://sub.shop.test/").Header().Get("Location"); got != "http://shop.test/?via=sub&aff_click=counted" {
+		t.Errorf("from a subdomain it goes to %s", got)
+	}
 	shared := newEdge(t, Handler{Consent: byCookie(), Cookie: &Cookie{Domain: "example.com"}})
 	if got := shared.ask("http://www.example.com/r/demo").Header().Get("Location"); got != "https://example.com/land?x=1&via=demo&aff_click=counted#top" {
 		t.Errorf("under a shared cookie it goes to %s", got)

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -17,7 +18,7 @@ import (
 // `__Secure-`, so that no other host and no plain-text page can plant one. Only the name for the request's own scheme is
 // read.
 type Cookie struct {
-	// The name, without prefix. Default: `aff`.
+	// The name, without prefix. Default: `aff`, and `aff_NETWORK` for a network other than `default`.
 	Name string `json:"name,omitempty"`
 
 	// The domain that shares the cookie, for a site on several hosts. Default: the host that was asked, alone.
@@ -42,24 +43,33 @@ type cookie struct {
 	always        bool   // every request counts as https
 }
 
-// provision checks c, which may be nil, and makes it ready.
-func (c *Cookie) provision() (cookie, error) {
+// check says what is wrong with c, which may be nil.
+func (c *Cookie) check() error {
+	switch {
+	case c == nil:
+		return nil
+	case c.Name != "" && !isCookieName(c.Name) || strings.HasPrefix(c.Name, "__"):
+		return fmt.Errorf("cookie name %q: letters, digits, - and _ only; the prefix comes by itself", c.Name)
+	case c.Domain != "" && !isHost(c.Domain):
+		return fmt.Errorf("cookie domain %q is not the name of a host, like shop.com", c.Domain)
+	case c.Domain != "" && c.Domain != "localhost" && !strings.Contains(c.Domain, "."):
+		return fmt.Errorf("cookie domain %q: browsers refuse cookies for a whole top-level domain", c.Domain)
+	case c.Secure != "" && c.Secure != secureAuto && c.Secure != secureOn:
+		return fmt.Errorf("cookie secure %q: the values are %q and %q", c.Secure, secureAuto, secureOn)
+	}
+	return nil
+}
+
+// provision checks c, which may be nil, and makes it ready for a network.
+func (c *Cookie) provision(network string) (cookie, error) {
+	if err := c.check(); err != nil {
+		return cookie{}, err
+	}
 	var config Cookie
 	if c != nil {
 		config = *c
 	}
-	if config.Name == "" {
-		config.Name = defaultCookieName
-	}
-	if !isCookieName(config.Name) || strings.HasPrefix(config.Name, "__") {
-		return cookie{}, fmt.Errorf("cookie name %q: letters, digits, - and _ only; the prefix comes by itself", config.Name)
-	}
-	if config.Domain != "" && !isHost(config.Domain) {
-		return cookie{}, fmt.Errorf("cookie domain %q is not the name of a host, like shop.com", config.Domain)
-	}
-	if config.Secure != "" && config.Secure != secureAuto && config.Secure != secureOn {
-		return cookie{}, fmt.Errorf("cookie secure %q: the values are %q and %q", config.Secure, secureAuto, secureOn)
-	}
+	config.Name = cmp.Or(config.Name, cookieNameOf(network))
 	ready := cookie{
 		plain:      config.Name,
 		secure:     "__Host-" + config.Name,
@@ -72,6 +82,15 @@ func (c *Cookie) provision() (cookie, error) {
 		ready.attributes += "; Domain=" + ready.domain
 	}
 	return ready, nil
+}
+
+// cookieNameOf is the default name, by which the networks of one host stay apart. What a network's name may hold (see
+// tracker.CheckNetwork) a cookie's name may hold too (RFC 6265).
+func cookieNameOf(network string) string {
+	if network == tracker.DefaultNetwork {
+		return defaultCookieName
+	}
+	return defaultCookieName + "_" + network
 }
 
 func isCookieName(s string) bool {
@@ -120,7 +139,13 @@ func (c *cookie) covers(host, other string) bool {
 	if c.domain == "" {
 		return host == other
 	}
-	return other == c.domain || strings.HasSuffix(other, "."+c.domain)
+	return isWithin(other, c.domain)
+}
+
+// isWithin reports whether host, in lower case and without a port, is the domain or below it.
+func isWithin(host, domain string) bool {
+	host, domain = strings.TrimSuffix(host, "."), strings.ToLower(domain)
+	return host == domain || strings.HasSuffix(host, "."+domain)
 }
 
 // hostname is host without its port, in lower case.

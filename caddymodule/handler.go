@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,7 +122,12 @@ const (
 	defaultRepeat   = 30 * time.Minute
 	defaultDeepLink = "url"
 	refusePrefetch  = "refuse"
+
+	// minForwardKey is the fewest characters of ForwardHeader's key.
+	minForwardKey = 32
 )
+
+var errForwardKey = fmt.Errorf("the forward_header key has fewer than %d characters; make one with: openssl rand -hex 32", minForwardKey)
 
 // usualPatience is the longest that a click's answer may wait for what is ours, from the request's arrival: for the links while
 // Caddy starts, and for the journal. The documentation promises it.
@@ -159,7 +165,7 @@ func (h *Handler) use(app *App) (err error) {
 	h.app = app
 	h.setDefaults()
 	app.privacy.note(h)
-	if h.cookie, err = h.Cookie.provision(); err != nil {
+	if h.cookie, err = h.Cookie.provision(h.network); err != nil {
 		return err
 	}
 	if err = h.Consent.provision(); err != nil {
@@ -178,17 +184,12 @@ func (h *Handler) use(app *App) (err error) {
 
 func (h *Handler) setDefaults() {
 	h.network = cmp.Or(h.Network, h.app.Network, tracker.DefaultNetwork)
-	if len(h.Params) == 0 {
-		h.Params = tracker.DefaultParams
-	}
+	h.setDefaultParams()
 	if len(h.Paths) == 0 {
 		h.Paths = tracker.DefaultPaths
 	}
 	if h.Repeat == 0 {
 		h.Repeat = caddy.Duration(defaultRepeat)
-	}
-	if h.DeepLink == "" {
-		h.DeepLink = defaultDeepLink
 	}
 	h.Conversion.setDefaults()
 	h.rules = tracker.Rules{Params: h.Params, Paths: h.Paths, Subdomains: h.Subdomains}
@@ -199,25 +200,20 @@ func (h *Handler) setDefaults() {
 	}
 }
 
+func (h *Handler) setDefaultParams() {
+	if len(h.Params) == 0 {
+		h.Params = tracker.DefaultParams
+	}
+	h.DeepLink = cmp.Or(h.DeepLink, defaultDeepLink)
+}
+
 // Validate checks h.
 func (h *Handler) Validate() error {
 	if err := tracker.CheckNetwork(h.network); err != nil {
 		return err
 	}
-	for _, name := range append([]string{h.DeepLink}, h.Params...) {
-		if name == "" || strings.ContainsAny(name, "&=#;?%+ \t\r\n") {
-			return fmt.Errorf("%q cannot be the name of a query parameter", name)
-		}
-	}
-	for _, prefix := range h.Paths {
-		if len(prefix) < 3 || prefix[0] != '/' || prefix[len(prefix)-1] != '/' {
-			return fmt.Errorf("path %q: a link path begins and ends with a slash, like /r/", prefix)
-		}
-	}
-	for _, host := range append(append([]string{}, h.Subdomains...), h.Handoff...) {
-		if !isHost(host) {
-			return fmt.Errorf("%q is not the name of a host; write it like shop.com, without scheme and port", host)
-		}
+	if err := h.check(); err != nil {
+		return err
 	}
 	if h.Repeat < 0 {
 		return errors.New("repeat cannot be negative")
@@ -231,14 +227,58 @@ func (h *Handler) Validate() error {
 	if err := h.Conversion.check(); err != nil {
 		return err
 	}
-	if h.ForwardHeader != nil && len(h.attester) < 32 {
-		return errors.New("the forward_header key has fewer than 32 characters; make one with: openssl rand -hex 32")
+	if h.ForwardHeader != nil && len(h.attester) < minForwardKey {
+		return errForwardKey
 	}
 	if h.ForwardHeader != nil && h.app.isSecret(string(h.attester)) {
 		return errors.New("the forward_header key must not be one of the secrets that seal the tokens; make one with: openssl rand -hex 32")
 	}
 	return nil
 }
+
+// check says what is wrong with what names parameters, paths, hosts and the cookie, whether defaults are set yet or not. The
+// Caddyfile's parser asks it after each option, so that its errors have a line.
+func (h *Handler) check() error {
+	if err := h.checkParams(); err != nil {
+		return err
+	}
+	for i, prefix := range h.Paths {
+		if len(prefix) < 3 || prefix[0] != '/' || prefix[len(prefix)-1] != '/' {
+			return fmt.Errorf("path %q: a link path begins and ends with a slash, like /r/", prefix)
+		}
+		if slices.Contains(h.Paths[:i], prefix) {
+			return fmt.Errorf("the path %q is given twice", prefix)
+		}
+	}
+	for _, host := range slices.Concat(h.Subdomains, h.Handoff) {
+		if !isHost(host) {
+			return fmt.Errorf("%q is not the name of a host; write it like shop.com, without scheme and port", host)
+		}
+	}
+	return h.Cookie.check()
+}
+
+func (h *Handler) checkParams() error {
+	for i, name := range h.Params {
+		switch {
+		case !isParam(name):
+			return fmt.Errorf("%q cannot be the name of a query parameter", name)
+		case name == tracker.HandoffParam:
+			return fmt.Errorf("the parameter %s is ours, and hands sessions over; it cannot name codes", name)
+		case name == h.DeepLink:
+			return fmt.Errorf("the parameter %q cannot be that of deep links too", name)
+		case slices.Contains(h.Params[:i], name):
+			return fmt.Errorf("the parameter %q is given twice", name)
+		}
+	}
+	if h.DeepLink != "" && !isParam(h.DeepLink) || h.DeepLink == tracker.HandoffParam {
+		return fmt.Errorf("deep_link: %q cannot be the name of a query parameter", h.DeepLink)
+	}
+	return nil
+}
+
+// isParam reports whether a query parameter may have that name without being escaped.
+func isParam(name string) bool { return name != "" && !strings.ContainsAny(name, "&=#;?%+ \t\r\n") }
 
 // isHost reports whether s looks like a host name: no scheme, no port, no wildcard.
 func isHost(s string) bool {
@@ -282,21 +322,27 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	defer h.survive()
 	if h.ForwardHeader != nil {
 		delete(r.Header, sessionField)
+		keepEndToEnd(r.Header, sessionField)
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	ref, arrived, handed := h.recognise(r)
-	known, click := h.cookie.sent(r), ref.Link != nil && isGet(r)
+	ref, arrived, handed, before := h.recognise(r)
+	known, click := h.cookie.sent(r), (ref.Link != nil || before != nil) && isGet(r)
 	var v *visitor
 	var p *promise
 	switch {
+	case before != nil && before.handler.network == h.network:
+		v = before
+		repl.Map(v.value)
+		h.attest(r.Header, v)
 	case ref.Link != nil, handed, known && h.ForwardHeader != nil:
 		v = h.visitor(r, arrived)
 		repl.Map(v.value)
 		p, status = h.follow(w, r, v, ref)
 		late = newLateWriter(w, p, nil, click) // now: a panic below must not lose what the journal has been promised
-		if h.ForwardHeader != nil {
-			v.attest(r.Header)
+		if ref.Link != nil || p != nil {
+			caddyhttp.SetVar(r.Context(), followedVar, v)
 		}
+		h.attest(r.Header, v)
 	case known && h.consent(r) != tracker.ConsentRefused:
 		// Most pages never ask, so the token is opened when one does. It is this path's only allocation.
 		repl.Map(func(key string) (any, bool) { return h.lookUp(r, key) })
@@ -312,13 +358,22 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	return late, status
 }
 
+// followedVar is the variable of a request whose click or session a handler has taken. It holds the visitor.
+const followedVar = "affiliate.visitor"
+
 // recognise finds the link that a request names, when it asked, and whether it may carry a session that another site handed
 // over. For almost every request there is neither, and nothing is allocated, nor the clock read, to say so.
-func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, arrived time.Time, handed bool) {
+//
+// A request may pass several handlers: of nested routes, of several networks, of error routes. It is one click, which the first
+// that knows its link takes. The others find before, the visitor as that one left them, and nothing else.
+func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, arrived time.Time, handed bool, before *visitor) {
 	handed = strings.Contains(r.URL.RawQuery, tracker.HandoffParam)
 	named := h.rules.Maybe(r.Host, r.URL.Path, r.URL.RawQuery)
 	if !named && !handed {
-		return ref, arrived, false
+		return ref, arrived, false, nil
+	}
+	if before, _ = caddyhttp.GetVar(r.Context(), followedVar).(*visitor); before != nil {
+		return ref, arrived, false, before
 	}
 	arrived = time.Now()
 	if named {
@@ -327,7 +382,7 @@ func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, arrived time
 		unknownCodes.Add(float64(ref.Unknown))
 		countCut("params", tracker.HasMoreParams(r.URL.RawQuery))
 	}
-	return ref, arrived, handed
+	return ref, arrived, handed, nil
 }
 
 // survive ends a panic in our own code, counted and logged; the request goes on without us. The panic's own text is not

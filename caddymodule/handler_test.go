@@ -124,6 +124,26 @@ func TestHandlerForwardsSession(t *testing.T) {
 	}
 }
 
+// TestHandlerForwardsSessionThroughProxy has clients declare the field hop-by-hop, so that a proxy would remove it.
+func TestHandlerForwardsSessionThroughProxy(t *testing.T) {
+	var got http.Header
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer upstream.Close()
+	base := startCaddy(t, "", `affiliate { forward_header { key `+strings.Repeat("k", 32)+` } }
+		reverse_proxy `+upstream.Listener.Addr().String())
+	for _, connection := range [][]string{
+		nil, {"Affiliate-Session"}, {"close, affiliate-session"}, {"AFFILIATE-SESSION\t, X-Hop"}, {"X-Hop", "Affiliate-Session"}, {",Affiliate-Session,,"},
+	} {
+		visit(t, "GET", base+"/?via=demo", header("Connection", connection...), header("X-Hop", "1"))
+		if field := got[sessionField]; len(field) != 1 || !strings.Contains(field[0], `code="demo"`) {
+			t.Errorf("Connection %q: the upstream got %q", connection, field)
+		}
+		if hop := strings.Contains(strings.Join(connection, ","), "X-Hop"); hop == (got.Get("X-Hop") != "") {
+			t.Errorf("Connection %q: the upstream got X-Hop %q", connection, got.Get("X-Hop"))
+		}
+	}
+}
+
 func TestHandlerWithoutForwardHeaderKeepsTheField(t *testing.T) {
 	e := newEdge(t, Handler{})
 	if got := e.ask("http://shop.test/", header(sessionField, "theirs")).seen.Header.Get(sessionField); got != "theirs" {
@@ -169,6 +189,11 @@ func TestHandlerValidate(t *testing.T) {
 	for want, h := range map[string]Handler{
 		"a network is":            {Network: "a b"},
 		"query parameter":         {Params: []string{"a=b"}},
+		"is ours":                 {Params: []string{"aff_click"}},
+		"given twice":             {Params: []string{"via", "ref", "via"}},
+		"deep links too":          {Params: []string{"via", "url"}},
+		`the path "/r/" is given`: {Paths: []string{"/r/", "/r/"}},
+		"top-level domain":        {Cookie: &Cookie{Domain: "com"}},
 		"a slash":                 {Paths: []string{"r/"}},
 		"name of a host":          {Subdomains: []string{"https://shop.test"}},
 		"is not the name":         {Handoff: []string{"shop.test:443"}},
@@ -237,6 +262,8 @@ func BenchmarkPass(b *testing.B) {
 	for name, r := range map[string]*http.Request{
 		"plain":     newRequest("http://shop.test/page?q=1&utm_source=x", header("Cookie", "session=abc; theme=dark")),
 		"returning": newRequest("http://shop.test/page?q=1", cookie),
+		"16 KiB of cookies": newRequest("http://shop.test/page?q=1",
+			header("Cookie", strings.Repeat("session=0123456789abcdef; theme=dark; ", 16<<10/38))),
 	} {
 		w, s := httptest.NewRecorder(), new(caddyhttp.Server)
 		b.Run(name+"/bare", func(b *testing.B) {
@@ -256,6 +283,16 @@ func BenchmarkPass(b *testing.B) {
 
 // BenchmarkClick runs clicks side by side, as a server does, so that they share the journal's batches.
 func BenchmarkClick(b *testing.B) {
+	for name, change := range map[string]request{
+		"plain":               header("Accept", "*/*"),
+		"8 KiB of user agent": header("User-Agent", browser+strings.Repeat(" Extension/1.0", 8<<10/14)),
+		"16 KiB of cookies":   header("Cookie", strings.Repeat("session=0123456789abcdef; theme=dark; ", 16<<10/38)),
+	} {
+		b.Run(name, func(b *testing.B) { benchmarkClick(b, change) })
+	}
+}
+
+func benchmarkClick(b *testing.B, change request) {
 	e := newEdge(b, Handler{})
 	site := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
@@ -264,7 +301,7 @@ func BenchmarkClick(b *testing.B) {
 	b.ReportAllocs()
 	b.SetParallelism(64)
 	b.RunParallel(func(pb *testing.PB) {
-		r, s := newRequest("http://shop.test/?via=demo&sub1=a"), new(caddyhttp.Server)
+		r, s := newRequest("http://shop.test/?via=demo&sub1=a", change), new(caddyhttp.Server)
 		for pb.Next() {
 			w := httptest.NewRecorder()
 			e.ServeHTTP(w, caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, s), site)

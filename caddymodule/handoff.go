@@ -26,8 +26,10 @@ func (h *Handler) receive(r *http.Request, v *visitor) (p *promise, ours bool) {
 		tokenRejects.Inc()
 		return nil, false
 	}
-	known := v.token.Last.Session == touch.Session || v.token.First.Session == touch.Session
-	if known || v.refused() || v.token.Last.Time.After(touch.Time) || tracker.Classify(r.Header) != tracker.ClassHuman {
+	last := v.token.Last
+	known := last.Session == touch.Session || v.token.First.Session == touch.Session
+	later := last.Time.After(touch.Time) && !last.InFuture(v.now)
+	if known || later || v.refused() || tracker.Classify(r.Header) != tracker.ClassHuman {
 		return nil, true
 	}
 	if !v.token.Visitor.IsZero() {

@@ -59,6 +59,14 @@ func both(parse, check func(*caddyfile.Dispenser) error) func(*caddyfile.Dispens
 	}
 }
 
+// wrapErr gives an error the current file and line; no error stays none.
+func wrapErr(d *caddyfile.Dispenser, err error) error {
+	if err == nil {
+		return nil
+	}
+	return d.WrapErr(err)
+}
+
 // text parses an option of exactly one argument, which is not empty. The error does not repeat the argument: it may be a
 // password.
 func text(to *string) func(*caddyfile.Dispenser) error {

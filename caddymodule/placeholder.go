@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,9 @@ type visitor struct {
 	class   tracker.Class // of this request's click; empty when it is none
 	consent string        // given, refused, or empty where nobody asks
 }
+
+// String is empty, so that a placeholder of the variable that holds the visitor shows nothing of the token.
+func (*visitor) String() string { return "" }
 
 // refused reports whether nothing of the person may be kept, nor read from their browser.
 func (v *visitor) refused() bool { return v.consent == tracker.ConsentRefused }
@@ -124,9 +128,23 @@ func (v *visitor) affiliate() string {
 	return ""
 }
 
-// attest adds the signed request field for the upstream.
-func (v *visitor) attest(header http.Header) {
-	if last := v.token.Last; !last.Session.IsZero() {
-		header[sessionField] = []string{tracker.AttestHeader(v.handler.attester, last, v.affiliate())}
+// attest adds the signed request field for the upstream, where there is one to add.
+func (h *Handler) attest(header http.Header, v *visitor) {
+	if last := v.token.Last; h.ForwardHeader != nil && !last.Session.IsZero() {
+		header[sessionField] = []string{tracker.AttestHeader(h.attester, last, v.affiliate())}
+	}
+}
+
+// keepEndToEnd takes the name of a field out of Connection, by which a client could have a proxy remove the field as
+// hop-by-hop (RFC 9110 §7.6.1).
+func keepEndToEnd(header http.Header, field string) {
+	for i, line := range header["Connection"] {
+		if !strings.Contains(strings.ToLower(line), strings.ToLower(field)) {
+			continue
+		}
+		names := slices.DeleteFunc(strings.Split(line, ","), func(name string) bool {
+			return strings.EqualFold(strings.Trim(name, " \t"), field)
+		})
+		header["Connection"][i] = strings.Join(names, ",")
 	}
 }

@@ -60,7 +60,26 @@ func (h *Handler) agent(r *http.Request) string {
 // address is what is kept of the client's address.
 func (h *Handler) address(r *http.Request, now time.Time) string {
 	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return h.keptAddress(ip, now)
+	kept := h.keptAddress(ip, now)
+	if kept != "" {
+		h.warnOfForgery(r)
+	}
+	return kept
+}
+
+// warnOfForgery says, once of each server, that its clients can choose the address which is recorded of them: it trusts
+// proxies, which append to X-Forwarded-For, and believes the first address in it. A server keeps its proxies to itself, so this
+// waits for the first click that one of them brings.
+func (h *Handler) warnOfForgery(r *http.Request) {
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	if server == nil || !trusted || server.TrustedProxiesStrict > 0 {
+		return
+	}
+	if _, warned := h.app.forgeable.LoadOrStore(server.Name(), true); !warned {
+		h.logger.Warn("this server has trusted_proxies without trusted_proxies_strict, so clients can choose the address that is "+
+			"recorded of them; set trusted_proxies_strict in its global option servers", "server", server.Name())
+	}
 }
 
 // keptAddress is what is kept of an address.

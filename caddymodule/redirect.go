@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -52,9 +53,6 @@ func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, v *visitor, r
 // would only come back here.
 func (h *Handler) destination(r *http.Request, ref tracker.Referral) tracker.Redirect {
 	to := tracker.Redirect{Link: ref.Link, RawQuery: r.URL.RawQuery, DeepLink: h.DeepLink}
-	if h.Strip {
-		to.Strip = h.strip
-	}
 	if path := ref.Link.Destination; ref.Param == tracker.ParamSubdomain && (path == "" || path[0] == '/') {
 		_, parent, _ := strings.Cut(r.Host, ".")
 		scheme := "http"
@@ -65,7 +63,22 @@ func (h *Handler) destination(r *http.Request, ref tracker.Referral) tracker.Red
 		link.Destination = scheme + "://" + parent + cmp.Or(path, "/")
 		to.Link = &link
 	}
+	if h.Strip || h.leadsHome(r, to) {
+		to.Strip = h.strip // else the page that it leads to would take them for a click of its own
+	}
 	return to
+}
+
+// leadsHome reports whether a redirect leads to a host on which this directive runs.
+func (h *Handler) leadsHome(r *http.Request, to tracker.Redirect) bool {
+	host := to.Host()
+	return host == "" || h.cookie.covers(r.Host, host) || h.takesOver(host)
+}
+
+// takesOver reports whether host takes a visitor's session over: it is listed for that, or is one of this site's by its domain.
+func (h *Handler) takesOver(host string) bool {
+	host = hostname(host)
+	return h.handoff[host] || slices.ContainsFunc(h.Subdomains, func(domain string) bool { return isWithin(host, domain) })
 }
 
 // handOver adds the visitor's session to a redirect: for the macro in the destination, and sealed in a parameter if the
@@ -74,7 +87,7 @@ func (h *Handler) handOver(r *http.Request, v *visitor, to *tracker.Redirect) {
 	to.Session = v.token.Last.Session
 	host := to.Host()
 	sealer := h.app.sealer()
-	if host == "" || sealer == nil || !h.handoff[hostname(host)] || h.cookie.covers(r.Host, host) {
+	if host == "" || sealer == nil || !h.takesOver(host) || h.cookie.covers(r.Host, host) {
 		return
 	}
 	sealed, err := sealer.SealHandoff(h.network, v.token.Visitor, v.token.Last, v.now)

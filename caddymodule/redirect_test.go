@@ -2,12 +2,16 @@ package caddymodule
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
+
+// handoffValue is a session that a redirect hands over.
+var handoffValue = regexp.MustCompile(`aff_click=v1\.[\w.-]+`)
 
 func TestRedirectLinks(t *testing.T) {
 	e := newEdge(t, Handler{Subdomains: []string{"shop.test", "localhost"}})
@@ -19,8 +23,8 @@ func TestRedirectLinks(t *testing.T) {
 		"http://shop.test/r/home?a=b":                                   "/start?a=b",
 		"http://shop.test/r/demo?url=https://deep.example.com/p":        "https://deep.example.com/p",
 		"http://shop.test/r/demo?url=https%3A%2F%2Fevil.test%2F&c=1":    "https://example.com/land?x=1&c=1#top",
-		"http://sub.shop.test/anything?a=1":                             "http://shop.test/?a=1",
-		"http://sub.localhost:8080/":                                    "http://localhost:8080/",
+		"http://sub.shop.test/anything?a=1":                             "http://shop.test/?a=1&aff_click=…",
+		"http://sub.localhost:8080/":                                    "http://localhost:8080/?aff_click=…",
 		"http://shop.test/r/demo?a=%0d%0aSet-Cookie:x&b=https://e.test": "https://example.com/land?x=1&a=%0d%0aSet-Cookie:x&b=https://e.test#top",
 	} {
 		counted(t, counts{"clicks/human": 1, "tokens": 1}, func() {
@@ -28,7 +32,7 @@ func TestRedirectLinks(t *testing.T) {
 			if res.Code != http.StatusFound || res.seen != nil || res.Header().Get("Cache-Control") != "private, no-store" {
 				t.Errorf("%s: status %d, header %v", url, res.Code, res.Header())
 			}
-			if got := res.Header().Get("Location"); got != want {
+			if got := handoffValue.ReplaceAllString(res.Header().Get("Location"), "aff_click=…"); got != want {
 				t.Errorf("%s\ngoes to %s\nwant    %s", url, got, want)
 			}
 			if res.cookie() == nil {
@@ -36,7 +40,7 @@ func TestRedirectLinks(t *testing.T) {
 			}
 		})
 	}
-	if res := e.ask("http://sub.shop.test/", overTLS); res.Header().Get("Location") != "https://shop.test/" {
+	if res := e.ask("http://sub.shop.test/", overTLS); !strings.HasPrefix(res.Header().Get("Location"), "https://shop.test/?aff_click=v1.") {
 		t.Errorf("over https a subdomain goes to %s", res.Header().Get("Location"))
 	}
 	for _, s := range e.sessions(11) {
@@ -94,6 +98,30 @@ func TestRedirectStrips(t *testing.T) {
 	e := newEdge(t, Handler{Strip: true})
 	if got := e.ask("http://shop.test/r/home?via=demo&a=1&ref=x").Header().Get("Location"); got != "/start?a=1" {
 		t.Errorf("goes to %s", got)
+	}
+}
+
+// A parameter that names another affiliate would make a second click of the page that the redirect leads to.
+func TestRedirectToOurselvesNamesNoOtherLink(t *testing.T) {
+	h := Handler{Subdomains: []string{"shop.test"}, Handoff: []string{"shop.example.net"}}
+	e := newEdge(t, h)
+	for url, want := range map[string]string{
+		"http://shop.test/r/partner-2?via=demo":               "/",
+		"http://shop.test/r/home?ref=demo&a=1&via=x&b":        "/start?a=1&b",
+		"http://shop.test/r/home?aff_click=x&viable=1":        "/start?viable=1",
+		"http://example.com/r/demo?via=macro&a=1":             "https://example.com/land?x=1&a=1#top",
+		"http://sub.shop.test/?via=demo&a=1":                  "http://shop.test/?a=1&aff_click=…",
+		"http://shop.test/r/macro?via=demo&a=1":               "https://shop.example.net/?sid=…&a=1&aff_click=…",
+		"http://shop.test/r/demo?via=theirs&aff_click=theirs": "https://example.com/land?x=1&via=theirs&aff_click=theirs#top",
+	} {
+		got := handoffValue.ReplaceAllString(e.ask(url).Header().Get("Location"), "aff_click=…")
+		if got = regexp.MustCompile(`sid=[\w-]+`).ReplaceAllString(got, "sid=…"); got != want {
+			t.Errorf("%s\ngoes to %s\nwant    %s", url, got, want)
+		}
+	}
+	robot := header("User-Agent", "curl/8") // whose session is not handed over
+	if got := e.ask("http://sub.shop.test/?via=demo&aff_click=x", robot).Header().Get("Location"); got != "http://shop.test/" {
+		t.Errorf("a robot goes to %s", got)
 	}
 }
 
@@ -169,6 +197,15 @@ func TestHandoff(t *testing.T) {
 			}
 		})
 	})
+	t.Run("over a touch of the future", func(t *testing.T) {
+		_, ahead := receiver.seal("demo", -24*time.Hour)
+		counted(t, counts{"handoffs": 1}, func() {
+			after := receiver.open(receiver.ask(strings.Replace(landing, "https", "http", 1), ahead))
+			if after.Last.Session != sent.Last.Session || after.First != after.Last {
+				t.Errorf("the token is %+v", after)
+			}
+		})
+	})
 	t.Run("loaded ahead", func(t *testing.T) {
 		careful := newEdge(t, Handler{Prefetch: "refuse"})
 		counted(t, counts{}, func() {
@@ -224,6 +261,38 @@ func TestHandoffOnlyWhereItIsNeeded(t *testing.T) {
 	again := e.ask("http://t.test/r/macro", own).Header().Get("Location") // the first landing may have failed
 	if res := e.ask(strings.Replace(again, "https", "http", 1)); res.cookie() == nil || e.open(res).Last.Session != token.Last.Session {
 		t.Errorf("a repeat goes to %s", again)
+	}
+}
+
+// The cookie of a subdomain link stays on the subdomain, so the site is handed the session and takes it over.
+func TestHandoffFromASubdomainLink(t *testing.T) {
+	e := newEdge(t, Handler{Subdomains: []string{"Shop.test"}})
+	click := e.ask("http://sub.shop.test:8080/?a=1")
+	landing := click.Header().Get("Location")
+	var arrived result
+	counted(t, counts{"handoffs": 1}, func() { arrived = e.ask(landing) })
+	if got, want := e.open(arrived).Last.Session, e.open(click).Last.Session; got != want || arrived.seen.Host != "shop.test:8080" {
+		t.Errorf("session %s went to %s, and %s arrived", want, landing, got)
+	}
+	if got := arrived.expand("{affiliate.code}"); got != "sub" {
+		t.Errorf("the landing page's code is %q", got)
+	}
+	e.sessions(1)
+
+	for destination, handed := range map[string]bool{
+		"https://shop.test/x": true, "https://www.SHOP.test": true, "http://a.b.shop.test:81/?q": true,
+		"https://evilshop.test/": false, "https://shop.test.evil.test/": false, "https://example.com/": false,
+	} {
+		to := tracker.Redirect{Link: &tracker.Link{Destination: destination}}
+		r := newRequest("http://sub.shop.test/", e.withCookie(click))
+		e.handOver(r, e.visitor(r, time.Now()), &to)
+		if to.Handoff != handed {
+			t.Errorf("to %s the session is handed over: %t", destination, to.Handoff)
+		}
+	}
+	covered := newEdge(t, Handler{Subdomains: []string{"shop.test"}, Cookie: &Cookie{Domain: "shop.test"}})
+	if got := covered.ask("http://sub.shop.test/").Header().Get("Location"); got != "http://shop.test/" {
+		t.Errorf("under a shared cookie it goes to %s", got)
 	}
 }
 

@@ -445,6 +445,85 @@ func TestResponseClientIP(t *testing.T) {
 	}
 }
 
+// TestResponseHoldsNoInjectedField writes requests to the socket byte by byte, with line ends wherever a client may try them,
+// raw and escaped, and looks for what is planted behind them in the answer's header.
+func TestResponseHoldsNoInjectedField(t *testing.T) {
+	base := startCaddy(t, "", `affiliate { subdomain shop.test }
+		header X-Partner {affiliate.code}
+		header X-Token {affiliate.token}
+		respond ok`)
+	host := strings.TrimPrefix(base, "http://")
+	var requests []string
+	for _, end := range []string{"\r\n", "\n", "\r", "%0d%0a", "%0D%0A%20", "%250d%250a", "%E5%98%8D%E5%98%8A", "\x00"} {
+		planted := end + "X-Planted: yes" + end + "Set-Cookie: planted=yes"
+		if strings.HasPrefix(end, "%") {
+			planted = strings.ReplaceAll(planted, " ", "%20")
+		}
+		for _, target := range []string{"/?via=demo" + planted, "/?via=demo&a=" + planted, "/r/demo" + planted, "/r/demo/" + planted, "/r/demo?a=" + planted + "&b"} {
+			requests = append(requests, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nUser-Agent: "+browser+"\r\nConnection: close\r\n\r\n")
+		}
+		for _, field := range []string{"Cookie: aff=v1.x.y" + planted, "Cookie: aff=" + end + "; x=1", "Referer: https://x.test/" + planted, "User-Agent: " + browser + planted} {
+			requests = append(requests, "GET /r/demo?a=1 HTTP/1.1\r\nHost: "+host+"\r\n"+field+"\r\nConnection: close\r\n\r\n")
+		}
+	}
+	redirects := 0
+	for _, request := range requests {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		answer, _ := io.ReadAll(conn) // what is no request may have its connection reset
+		conn.Close()
+		head, _, whole := strings.Cut(string(answer), "\r\n\r\n")
+		if !whole && strings.Contains(request, "%") { // one without a raw line end, which is a request whatever else
+			t.Errorf("%q is answered %q", request, answer)
+		}
+		if strings.Contains(head, "HTTP/1.1 302 ") {
+			redirects++
+		}
+		for _, line := range strings.FieldsFunc(head, func(c rune) bool { return c == '\r' || c == '\n' }) {
+			if strings.HasPrefix(line, "X-Planted") || strings.Contains(line, "planted=yes") && !strings.HasPrefix(line, "Location: https://example.com/?") {
+				t.Errorf("%q is answered with the line %q", request, line)
+			}
+		}
+	}
+	if redirects < 10 {
+		t.Errorf("only %d of %d requests came as far as a redirect", redirects, len(requests))
+	}
+}
+
+// Without trusted_proxies_strict a client chooses the address that is recorded of it, and the log says so, once.
+func TestResponseClientIPOfALaxServer(t *testing.T) {
+	for _, test := range []struct {
+		name, servers, forwarded string
+		warnings                 int
+	}{
+		{"lax", "trusted_proxies static 127.0.0.0/8", "6.6.6.6, 192.0.2.9", 1},
+		{"strict", "trusted_proxies static 127.0.0.0/8\ntrusted_proxies_strict", "6.6.6.6, 192.0.2.9", 0},
+		{"nobody is trusted", "timeouts { read_body 10s }", "6.6.6.6", 0},
+		{"a stranger's click", "trusted_proxies static 192.0.2.0/24", "6.6.6.6", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newServer(t)
+			servers := strings.NewReplacer("{ ", "{\n", " }", "\n}").Replace("servers { " + test.servers + " }\n")
+			s.load(s.adaptGlobal(servers+"affiliate {\njournal "+s.journal()+"\nlink demo\n}", fmt.Sprintf("http://127.0.0.1:%d {\naffiliate\n}", s.site)))
+			for n := 1; n <= 2; n++ {
+				visit(t, "GET", fmt.Sprintf("http://127.0.0.1:%d/?via=demo", s.site), header("X-Forwarded-For", test.forwarded))
+				s.sessions(n)
+			}
+			if got := strings.Count(s.log(), `"msg":"this server has trusted_proxies without trusted_proxies_strict`); got != test.warnings {
+				t.Errorf("%d warnings, want %d\n%s", got, test.warnings, s.log())
+			}
+			if test.warnings > 0 && !strings.Contains(s.log(), `"server":"srv0"`) {
+				t.Errorf("the warning names no server:\n%s", s.log())
+			}
+		})
+	}
+}
+
 // cached is a shared cache that honours Cache-Control and CDN-Cache-Control, as those between a site and its visitors do.
 type cached struct {
 	kept map[string]*httptest.ResponseRecorder

@@ -39,6 +39,9 @@ func (a *App) configuredSealer(repl *caddy.Replacer, log *slog.Logger) (*tracker
 		if err != nil {
 			return nil, fmt.Errorf("%w; %s", err, howToSecret)
 		}
+		if secret = strings.TrimSpace(secret); slices.Contains(secrets, secret) {
+			return nil, fmt.Errorf("secret %d is the same as one before it", i+1)
+		}
 		secrets = append(secrets, secret)
 	}
 	if len(secrets) == 0 {

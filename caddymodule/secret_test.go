@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -88,6 +89,7 @@ func TestSecretsThatAreRefused(t *testing.T) {
 		"empty":           {`{"secrets": [""]}`, "openssl rand -hex 32"},
 		"short":           {`{"secrets": ["too-short-to-be-any-good"]}`, "openssl rand -hex 32"},
 		"second is short": {`{"secrets": ["` + testSecret + `", "too-short-to-be-any-good"]}`, "openssl rand -hex 32"},
+		"twice":           {`{"secrets": ["` + testSecret + `", " ` + testSecret + `"]}`, "the same as one before it"},
 		"unset variable":  {`{"secrets": ["{env.TEST_NOT_SET}"]}`, "{env.TEST_NOT_SET}"},
 		"empty variable":  {`{"secrets": ["{env.TEST_EMPTY}"]}`, "{env.TEST_EMPTY}"},
 		"short variable":  {`{"secrets": ["{env.TEST_SHORT}"]}`, "openssl rand -hex 32"},
@@ -104,6 +106,25 @@ func TestSecretsThatAreRefused(t *testing.T) {
 				t.Errorf("the error shows the secret: %v", err)
 			}
 		})
+	}
+}
+
+// A connection string that is none is refused with the configuration, and not shown: its password may be in it.
+func TestMalformedDSNIsRefused(t *testing.T) {
+	t.Setenv("TEST_DSN", "postgres://shop:planted-password@host:port/db")
+	for _, dsn := range []string{
+		"::bad planted-password", "postgres://shop:planted-password@host:port/db", "{env.TEST_DSN}", "host=h password='planted-password",
+		"host=h password=planted-password sslmode=never", "mysql://shop:planted-password@host/db",
+	} {
+		err := provision(t, fmt.Sprintf(`{"secrets": [%q], "ledger": {"kind": "postgres", "dsn": %q}}`, testSecret, dsn))
+		if err == nil || !strings.Contains(err.Error(), "no PostgreSQL connection string") || strings.Contains(err.Error(), "planted") {
+			t.Errorf("%s: the error is %v", dsn, err)
+		}
+	}
+	for _, dsn := range []string{"postgres://shop:p@localhost:1/db?sslmode=disable", "host=localhost port=1 dbname=x password='a b'"} {
+		if err := provision(t, fmt.Sprintf(`{"secrets": [%q], "ledger": {"kind": "postgres", "dsn": %q}}`, testSecret, dsn)); err != nil {
+			t.Errorf("%s: %v", dsn, err)
+		}
 	}
 }
 

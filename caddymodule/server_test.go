@@ -138,13 +138,16 @@ func (s *server) eventually(what string, ok func() bool) {
 }
 
 // visit asks the site as a browser would and returns the token that it was given.
-func (s *server) visit(path string) (token string) {
+func (s *server) visit(path string, changes ...request) (token string) {
 	s.t.Helper()
 	r, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", s.site, path), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	r.Header.Set("User-Agent", browser)
+	for _, change := range changes {
+		change(r)
+	}
 	var answer *http.Response
 	s.eventually("the site answers "+path, func() bool {
 		// Bare Caddy, too, closes a new connection unanswered now and then when two reloads are a millisecond apart. A browser

@@ -2,9 +2,10 @@ package tracker
 
 import "strings"
 
-// MaxCookies is how many cookies of one name are opened. Browsers send one; more are somebody's attempt to shadow it, and
-// each costs a microsecond.
-const MaxCookies = 32
+// MaxCookies is how many cookies of one name are decrypted. Browsers send one; more are somebody's attempt to hide it among
+// others, and each costs a microsecond. So many texts that may be tokens of ours do not fit into 16 KiB, the longest header that
+// Caddy reads by default; what cannot be a token is passed over without being decrypted.
+const MaxCookies = 16 << 10 / (len("a=; "+tokenVersion+"01234567.") + smallestSealed)
 
 // CookieValues calls yield with the value of every cookie of exactly that name over all Cookie headers, in their order,
 // until yield returns false. Values come without surrounding spaces and double quotes, as net/http reads them. It does not
@@ -50,14 +51,18 @@ func HasCookie(headers []string, name string) bool {
 	return false
 }
 
-// OpenNewest opens the cookies of that name, at most MaxCookies, and returns the token with the newest last touch and its
-// text. rejected counts those that do not open; ok says that one did.
+// OpenNewest opens the cookies of that name and returns the token with the newest last touch and its text. It stops after
+// MaxCookies that had to be decrypted. rejected counts those that do not open; ok says that one did.
 func (s *Sealer) OpenNewest(network string, headers []string, name string) (t Token, raw string, rejected int, ok bool) {
 	if !HasCookie(headers, name) {
 		return Token{}, "", 0, false
 	}
 	tried := 0
 	CookieValues(headers, name, func(value string) bool {
+		if !s.mayOpen(value) {
+			rejected++
+			return true
+		}
 		tried++
 		opened, err := s.Open(network, value)
 		switch {

@@ -56,6 +56,9 @@ func TestOpenNewest(t *testing.T) {
 		return mustSeal(t, sealer, Token{Network: network, Visitor: VisitorID{byte(days)}, First: touch, Last: touch})
 	}
 	old, middle, newest := sealed(s, "default", 1), sealed(s, "default", 2), sealed(s, "default", 3)
+	// As much like a token of ours, and as short, as anybody can make it.
+	planted := "aff=" + newest[:strings.LastIndexByte(newest, '.')+1] + strings.Repeat("A", smallestSealed) + "; "
+	crowded := strings.Repeat(planted, (16<<10-len("aff="+old))/len(planted))
 	tests := []struct {
 		name     string
 		headers  []string
@@ -70,8 +73,9 @@ func TestOpenNewest(t *testing.T) {
 		{"another network's", []string{"aff=" + sealed(s, "other", 9)}, "", 1},
 		{"under another name", []string{"__Host-aff=" + newest + "; aff=" + old}, old, 0},
 		{"altered", []string{"aff=" + newest + "x"}, "", 1},
-		{"within the limit", []string{strings.Repeat("aff=x; ", MaxCookies-1) + "aff=" + old}, old, MaxCookies - 1},
-		{"beyond the limit", []string{strings.Repeat("aff=x; ", MaxCookies) + "aff=" + old}, "", MaxCookies},
+		{"behind as many as a header holds", []string{crowded + "aff=" + old}, old, strings.Count(crowded, ";")},
+		{"behind many that cannot be ours", []string{strings.Repeat("aff=v1.x.y; ", 10_000) + "aff=" + old}, old, 10_000},
+		{"beyond the limit", []string{strings.Repeat(planted, MaxCookies) + "aff=" + old}, "", MaxCookies},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -25,10 +25,13 @@ type Token struct {
 	Flags   byte // no bit has a meaning yet; kept as it came
 }
 
-// Add returns the token with touch as its last. Touches older than their window at now are dropped first; if the first
-// goes, the last becomes first. window tells how long a code's click earns; 0 means DefaultWindow.
+// InFuture reports whether the touch was made after now, by more than clocks differ: by a clock that was ahead.
+func (t Touch) InFuture(now time.Time) bool { return t.Time.Sub(now) > clockSkew }
+
+// Add returns the token with touch as its last. Touches older than their window at now are dropped first, and those of the
+// future; if the first goes, the last becomes first. window tells how long a code's click earns; 0 means DefaultWindow.
 func (t Token) Add(touch Touch, now time.Time, window func(code string) time.Duration) Token {
-	t, _ = t.Prune(now, window)
+	t = t.keep(func(old Touch) bool { return isLive(old, now, window) && !old.InFuture(now) })
 	t.Last = touch
 	if t.First.IsZero() {
 		t.First = touch
@@ -36,19 +39,25 @@ func (t Token) Add(touch Touch, now time.Time, window func(code string) time.Dur
 	return t
 }
 
-// Prune returns the token without the touches older than their window at now, and whether one was dropped.
+// Prune returns the token without the touches older than their window at now, and whether one was dropped. Those of the
+// future stay until there is a better one: they are sessions all the same, and the books judge them.
 func (t Token) Prune(now time.Time, window func(code string) time.Duration) (Token, bool) {
-	first, last := isLive(t.First, now, window), isLive(t.Last, now, window)
-	pruned := t
+	pruned := t.keep(func(touch Touch) bool { return isLive(touch, now, window) })
+	return pruned, pruned != t
+}
+
+// keep returns the token with the good ones of its touches.
+func (t Token) keep(good func(Touch) bool) Token {
+	first, last := good(t.First), good(t.Last)
 	switch {
 	case !first && !last:
-		pruned.First, pruned.Last = Touch{}, Touch{}
+		t.First, t.Last = Touch{}, Touch{}
 	case !first:
-		pruned.First = t.Last
+		t.First = t.Last
 	case !last:
-		pruned.Last = t.First
+		t.Last = t.First
 	}
-	return pruned, pruned != t
+	return t
 }
 
 func isLive(t Touch, now time.Time, window func(code string) time.Duration) bool {

@@ -73,6 +73,30 @@ func TestTokenPrune(t *testing.T) {
 	}
 }
 
+// A clock that was ahead leaves touches of the future. The next click takes their place.
+func TestTokenAddReplacesTheFuture(t *testing.T) {
+	past, future, further := touchAt("a", -1), touchAt("b", 5), touchAt("c", 6)
+	near := Touch{Session: SessionID{1}, Code: "near", Time: testTime.Add(clockSkew)}
+	now := touchAt("now", 0)
+	for _, test := range []struct {
+		name         string
+		before, want Token
+	}{
+		{name: "the only one", before: Token{First: future, Last: future}, want: Token{First: now, Last: now}},
+		{name: "both", before: Token{First: future, Last: further}, want: Token{First: now, Last: now}},
+		{name: "the last", before: Token{First: past, Last: future}, want: Token{First: past, Last: now}},
+		{name: "the first", before: Token{First: future, Last: past}, want: Token{First: past, Last: now}},
+		{name: "clocks that differ", before: Token{First: near, Last: near}, want: Token{First: near, Last: now}},
+	} {
+		if got := test.before.Add(now, testTime, tenDays); got != test.want {
+			t.Errorf("%s: the token is %+v", test.name, got)
+		}
+	}
+	if future.InFuture(testTime.AddDate(0, 0, 5)) || near.InFuture(testTime) || !future.InFuture(testTime) {
+		t.Error("InFuture is wrong")
+	}
+}
+
 func TestWindowDefaultsAndLimit(t *testing.T) {
 	token := Token{First: touchAt("a", 0), Last: touchAt("a", 0)}
 	for _, test := range []struct {

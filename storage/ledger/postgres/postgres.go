@@ -57,6 +57,13 @@ func Open(ctx context.Context, dsn string) (*ledger.Ledger, error) {
 	return l, nil
 }
 
+// CheckDSN returns ErrDSN for a connection string with which Open would fail before it connects. It reads the files that the
+// string names, and connects to nothing.
+func CheckDSN(dsn string) error {
+	_, err := parse(dsn)
+	return err
+}
+
 func parse(dsn string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn)
 	var file *fs.PathError // of a certificate, a key or a service file
