@@ -263,11 +263,12 @@ func (a *App) outlet(ctx caddy.Context, loaded any, raw json.RawMessage) (forwar
 		return forward.Outlet{}, fmt.Errorf("the module %T is no destination", loaded)
 	}
 	kind := module.CaddyModule().ID.Name()
+	settings := fingerprint(raw) // before they are read: what changes between the two is another one the next time
 	to, err := module.Destination(ctx)
 	if err != nil {
 		return forward.Outlet{}, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
 	}
-	o, err := module.Common().outlet(kind, to, a.Network, string(raw))
+	o, err := module.Common().outlet(kind, to, a.Network, settings)
 	if err != nil {
 		return o, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
 	}
