@@ -286,6 +286,13 @@ func (a *App) destinations(network string) []string {
 	return names
 }
 
+// leftAlone reports whether this node leaves a destination's endpoint alone for a moment, since it fails.
+func (a *App) leftAlone(network, name string) bool {
+	return slices.ContainsFunc(a.config.Outlets, func(o forward.Outlet) bool {
+		return o.Network == network && o.Destination == name && forward.LeftAlone(o.To.Host())
+	})
+}
+
 // testDestination sends a test event, whatever stands in the queue.
 func (a *App) testDestination(ctx context.Context, network, name string) (tracker.Attempt, error) {
 	for _, o := range a.config.Outlets {

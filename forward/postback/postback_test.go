@@ -53,7 +53,7 @@ func received(t *testing.T, o Options, e tracker.Event) (*http.Request, string) 
 
 func TestMacros(t *testing.T) {
 	got, _ := received(t, Options{URL: "/pb/{txn_id}?s={sub1}&raw={_sub1}&u={sub2}&a={amount}&p={payout}{currency}&st={status:Approved=sale pending=hold}&g={gclid}&c={coupon}&who={affiliate}"}, sale())
-	want := "/pb/order+7%2F8?s=s%261&raw=s&1&u=%C3%BC&a=99.90&p=9.99EUR&st=sale&g=g-1&c=&who=Ann+%26+Co"
+	want := "/pb/order%207%2F8?s=s%261&raw=s&1&u=%C3%BC&a=99.90&p=9.99EUR&st=sale&g=g-1&c=&who=Ann+%26+Co"
 	if got.RequestURI != want || got.Method != http.MethodGet {
 		t.Errorf("%s %s\nwant %s", got.Method, got.RequestURI, want)
 	}
