@@ -49,7 +49,8 @@ func (a *API) deliveries() {
 	}, a.dropDeliveries)
 	register(a, operation{
 		id: "test-destination", method: http.MethodPost, path: "destinations/{name}/test", scope: "deliveries:write",
-		summary: "Send a test event", about: "One that is marked as a test, past all queues; the answer says what came of it.",
+		summary: "Send a test event", about: "Past all queues; the answer says what came of it. A webhook or a postback is sent an event that is " +
+			"marked as a test. A platform, which has no place for the mark, is only asked for something, which shows that it takes the key.",
 		answer: tracker.Attempt{},
 	}, a.testDestination)
 }

@@ -250,7 +250,11 @@ func destinationWhy(s tracker.DestinationState) string {
 
 func destinationTestCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "test DESTINATION", Short: "Sends a marked test event to a destination and says what came of it", Args: one("DESTINATION"),
+		Use: "test DESTINATION", Short: "Tries a destination, past all queues, and says what came of it", Args: one("DESTINATION"),
+		Long: "Tries a destination, past all queues, and says what came of it. webhook and postback are sent a test event, which says that it\n" +
+			"is one. The platforms have no place for such a mark, so of them something is only asked for: kraken for a new token, affili\n" +
+			"for a conversion and affelios for a customer that are not there, invoca and geniuslink for their lists. It shows that the\n" +
+			"endpoint is reached and takes the key, and books nothing.",
 		RunE: run(func(c client, args []string) error {
 			var failed string
 			path := "destinations/" + url.PathEscape(args[0]) + "/test"

@@ -61,25 +61,27 @@ func (p *Postback) checkURL(d *caddyfile.Dispenser) error {
 // placeholderIn finds the placeholders that stand among macros.
 var placeholderIn = regexp.MustCompile(`\{(env|file)\.[^{}]*\}`)
 
-// expandURL replaces the placeholders of the URL. Their values are taken literally: a brace in one begins no macro.
-func (p *Postback) expandURL(repl *caddy.Replacer) (expanded string, err error) {
+// expandURL replaces the placeholders of the URL, and returns their values beside it. They are taken literally: a brace in one
+// begins no macro.
+func (p *Postback) expandURL(repl *caddy.Replacer) (expanded string, values []string, err error) {
 	expanded = placeholderIn.ReplaceAllStringFunc(p.URL, func(placeholder string) string {
 		value, e := expand(repl, "url", placeholder)
-		err = cmp.Or(err, e)
-		return bracesEncoded.Replace(value)
+		literal := bracesEncoded.Replace(value)
+		err, values = cmp.Or(err, e), append(values, value, literal)
+		return literal
 	})
-	return expanded, err
+	return expanded, values, err
 }
 
 var bracesEncoded = strings.NewReplacer("{", "%7B", "}", "%7D")
 
 // Destination implements DestinationModule.
 func (p *Postback) Destination(ctx caddy.Context) (forward.Destination, error) {
-	url, err := p.expandURL(caddy.NewReplacer())
+	url, hidden, err := p.expandURL(caddy.NewReplacer())
 	if err != nil {
 		return nil, err
 	}
-	o := postback.Options{URL: url, Method: p.Method}
+	o := postback.Options{URL: url, Method: p.Method, Hidden: hidden}
 	if p.Secret != "" {
 		if o.Secret, err = secretValue(ctx, caddy.NewReplacer(), "secret", p.Secret); err != nil {
 			return nil, err
