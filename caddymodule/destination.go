@@ -65,6 +65,8 @@ type Forwarding struct {
 
 	// Networks, beside the public ones, that it may connect to, such as `10.1.0.0/16`: for hosts of your own. Default: none.
 	Allow []string `json:"allow,omitempty"`
+
+	bySession bool // with Ordered: a conversion comes after its session
 }
 
 // Common implements DestinationModule for those who embed f.
@@ -151,7 +153,7 @@ func checkForwardName(name string) error {
 func (f *Forwarding) route(kind string, takes []tracker.EventKind, appNetwork string) (tracker.Route, error) {
 	r := tracker.Route{
 		Destination: cmp.Or(f.Name, kind), Network: cmp.Or(f.Network, appNetwork), Kinds: f.Kinds, Classes: f.Classes,
-		Statuses: f.Statuses, Campaigns: f.Campaigns, Ordered: f.Ordered,
+		Statuses: f.Statuses, Campaigns: f.Campaigns, Ordered: f.Ordered, BySession: f.bySession,
 	}
 	if len(r.Kinds) == 0 {
 		r.Kinds = takes

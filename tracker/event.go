@@ -62,5 +62,6 @@ type Route struct {
 	Statuses    []ConversionStatus // of conversions, after the change; empty: all
 	Campaigns   []string           // of conversions and customers, by name; empty: all
 	Ordered     bool               // events of one subject are sent one after the other, each until it is sent or dead
+	BySession   bool               // with Ordered: a conversion comes after its session, and those of one session are one subject
 	Remembers   bool               // its events come with what it called things before
 }
