@@ -43,6 +43,13 @@ func TestAttemptsAreCounted(t *testing.T) {
 	})
 }
 
+// answers changes what the endpoint thinks of events while a deliverer runs.
+func (d *desk) answers(answer func(sent) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.answer = answer
+}
+
 // The gauges say what is under way, due and dead, and that an endpoint is left alone.
 func TestTheGaugesOfADestination(t *testing.T) {
 	onDesks(t, func(d *desk, all *Deliverers) {
@@ -60,17 +67,20 @@ func TestTheGaugesOfADestination(t *testing.T) {
 		gauge("deliveries_in_flight", 3)
 		gauge("deliveries_due", 7)
 		gauge("delivery_breaker_open", 0)
-		if d.most != 3 {
-			d.Errorf("%d attempts are under way at once, want 3", d.most)
+		d.mu.Lock()
+		most := d.most
+		d.mu.Unlock()
+		if most != 3 {
+			d.Errorf("%d attempts are under way at once, want 3", most)
 		}
 		time.Sleep(time.Minute)
 		gauge("deliveries_in_flight", 0)
 		gauge("deliveries_due", 0)
-		d.answer = func(sent) error { return Permanent(errBroken) }
+		d.answers(func(sent) error { return Permanent(errBroken) })
 		d.happen(2)
 		time.Sleep(time.Minute)
 		gauge("deliveries_dead", 2)
-		d.answer = func(sent) error { return errBroken }
+		d.answers(func(sent) error { return errBroken })
 		d.happen(20)
 		time.Sleep(gaugeEvery + time.Second)
 		gauge("delivery_breaker_open", 1)
