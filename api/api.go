@@ -41,6 +41,8 @@ type Options struct {
 	OpenToken func(network, text string) (tracker.Token, bool)
 	// Destinations returns the names of the network's destinations, as they are configured here. Nil: there are none.
 	Destinations func(network string) []string
+	// LeftAlone reports whether this node leaves a destination's endpoint alone for a moment, since it fails. Nil: it never does.
+	LeftAlone func(network, name string) bool
 	// TestDestination sends a marked test event to a destination and returns what came of it. tracker.ErrNotFound: the network has
 	// no such destination.
 	TestDestination func(ctx context.Context, network, name string) (tracker.Attempt, error)
@@ -56,6 +58,7 @@ type API struct {
 	linksChanged func(ctx context.Context)
 	openToken    func(network, text string) (tracker.Token, bool)
 	destinations func(network string) []string
+	leftAlone    func(network, name string) bool
 	testOne      func(ctx context.Context, network, name string) (tracker.Attempt, error)
 	logger       *slog.Logger
 	now          func() time.Time
@@ -69,7 +72,7 @@ type API struct {
 func New(o Options) *API {
 	a := &API{
 		books: o.Books, linksChanged: o.LinksChanged, openToken: o.OpenToken, logger: o.Logger, now: o.Now,
-		destinations: o.Destinations, testOne: o.TestDestination,
+		destinations: o.Destinations, leftAlone: o.LeftAlone, testOne: o.TestDestination,
 		mux: http.NewServeMux(),
 	}
 	if a.linksChanged == nil {
@@ -77,6 +80,9 @@ func New(o Options) *API {
 	}
 	if a.destinations == nil {
 		a.destinations = func(string) []string { return nil }
+	}
+	if a.leftAlone == nil {
+		a.leftAlone = func(string, string) bool { return false }
 	}
 	if a.logger == nil {
 		a.logger = slog.Default()

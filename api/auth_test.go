@@ -62,6 +62,7 @@ var routes = []route{
 	{"GET", "destinations", "deliveries:read", nil},
 	{"POST", "destinations/hook/pause", "deliveries:write", nil},
 	{"POST", "destinations/hook/resume", "deliveries:write", nil},
+	{"POST", "destinations/hook/drop", "deliveries:write", nil},
 	{"POST", "destinations/hook/test", "deliveries:write", nil},
 	{"GET", "reports?from=2026-11-01&to=2026-11-30", "reports:read", nil},
 	{"POST", "privacy/export", "privacy:read", fields{"visitor_id": strings.Repeat("1", 32)}},

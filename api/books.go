@@ -59,6 +59,8 @@ type Books interface {
 	Delivery(ctx context.Context, network, id string) (tracker.Delivery, error)
 	RetryDeliveries(ctx context.Context, network string, f tracker.DeliveryFilter) (int64, error)
 	PauseDestination(ctx context.Context, network, name string, paused bool) error
+	DestinationNames(ctx context.Context, network string) ([]string, error)
+	DropDeliveries(ctx context.Context, network, destination string) (int64, error)
 	DestinationState(ctx context.Context, network, name string) (tracker.DestinationState, error)
 
 	Report(ctx context.Context, network string, q tracker.ReportQuery) ([]tracker.ReportRow, error)

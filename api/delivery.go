@@ -22,11 +22,13 @@ func (a *API) deliveries() {
 	register(a, operation{
 		id: "retry-deliveries", method: http.MethodPost, path: "deliveries/retry", scope: "deliveries:write", answer: retried{},
 		summary: "Send deliveries again", about: "The dead ones that the body selects, or with state sent the sent ones: at once, under the " +
-			"same ids, with all their attempts before them. With state due those that wait for their next attempt get it at once.",
+			"same ids, with all their attempts before them. With state due those that wait for their next attempt get it at once. " +
+			"Where the destination is not sending, the answer says why.",
 	}, a.retryDeliveries)
 	register(a, operation{
 		id: "list-destinations", method: http.MethodGet, path: "destinations", scope: "deliveries:read",
-		summary: "List destinations", about: "Those of this node's configuration, with what is due and dead.",
+		summary: "List destinations", about: "Those of this node's configuration, and those that are in none and have deliveries, " +
+			"with what is due and dead.",
 		answer: List[tracker.DestinationState]{},
 	}, a.listDestinations)
 	register(a, operation{
@@ -36,12 +38,19 @@ func (a *API) deliveries() {
 	}, a.pauseDestination(true))
 	register(a, operation{
 		id: "resume-destination", method: http.MethodPost, path: "destinations/{name}/resume", scope: "deliveries:write",
-		summary: "Resume a destination", about: "What is due is sent. This also ends that it was disabled for its failures.",
+		summary: "Resume a destination", about: "What is due is sent. This also ends that it was disabled for its failures, and " +
+			"the pause that its endpoint has asked for.",
 		answer: tracker.DestinationState{},
 	}, a.pauseDestination(false))
 	register(a, operation{
+		id: "drop-deliveries", method: http.MethodPost, path: "destinations/{name}/drop", scope: "deliveries:write",
+		summary: "Give up a destination's deliveries", about: "All that are due or dead, for good: they are gone, and cannot be sent again.",
+		answer: dropped{},
+	}, a.dropDeliveries)
+	register(a, operation{
 		id: "test-destination", method: http.MethodPost, path: "destinations/{name}/test", scope: "deliveries:write",
-		summary: "Send a test event", about: "One that is marked as a test, past all queues; the answer says what came of it.",
+		summary: "Send a test event", about: "Past all queues; the answer says what came of it. A webhook or a postback is sent an event that is " +
+			"marked as a test. A platform, which has no place for the mark, is only asked for something, which shows that it takes the key.",
 		answer: tracker.Attempt{},
 	}, a.testDestination)
 }
@@ -102,7 +111,8 @@ type retry struct {
 
 // retried says how many there are.
 type retried struct {
-	Retried int64 `json:"retried"`
+	Retried int64  `json:"retried"`
+	Waiting string `json:"waiting,omitempty" doc:"why the destination that the body names sends nothing for now"`
 }
 
 func (a *API) retryDeliveries(ctx context.Context, c *call, in *struct{ body[retry] }) (answer, error) {
@@ -116,8 +126,42 @@ func (a *API) retryDeliveries(ctx context.Context, c *call, in *struct{ body[ret
 			return nil, err
 		}
 	}
+	waiting, err := a.whyWaiting(ctx, c, f)
+	if err != nil {
+		return nil, err
+	}
 	n, err := c.books.RetryDeliveries(ctx, c.network, f)
-	return found(retried{n}, err)
+	return found(retried{n, waiting}, err)
+}
+
+// whyWaiting says why the destination that the filter names sends nothing for now. tracker.ErrNotFound: there is none of that name.
+func (a *API) whyWaiting(ctx context.Context, c *call, f tracker.DeliveryFilter) (string, error) {
+	if f.Destination == "" {
+		return "", nil
+	}
+	read := a.destinationState
+	if f.ID != "" { // whose destination the delivery itself names
+		read = a.readDestination
+	}
+	state, err := read(ctx, c, f.Destination)
+	return notSending(state), err
+}
+
+// notSending says why a destination sends nothing for now; empty where it does.
+func notSending(s tracker.DestinationState) string {
+	switch {
+	case !s.Configured:
+		return "it is not configured on this node: nothing sends them until it is"
+	case s.DisabledAt != nil:
+		return "it is disabled; resume lets it go on"
+	case s.Paused:
+		return "it is paused; resume lets it go on"
+	case s.HeldUntil != nil:
+		return "it waits until " + s.HeldUntil.UTC().Format(time.RFC3339) + " (" + s.HeldBecause + "); resume lets it go on"
+	case s.LeftAlone:
+		return "its endpoint fails, and is left alone for a moment"
+	}
+	return ""
 }
 
 // oneDelivery lets the filter select the delivery of its id, whatever its state, unless it asks for one.
@@ -130,27 +174,77 @@ func oneDelivery(ctx context.Context, c *call, f *tracker.DeliveryFilter) error 
 	if err != nil {
 		return err
 	}
-	f.ID, f.State = id, cmp.Or(f.State, d.State)
+	f.ID, f.State, f.Destination = id, cmp.Or(f.State, d.State), cmp.Or(f.Destination, d.Destination)
 	return nil
 }
 
 func (a *API) listDestinations(ctx context.Context, c *call, _ *struct{}) (answer, error) {
 	list := List[tracker.DestinationState]{Data: []tracker.DestinationState{}}
-	for _, name := range a.destinations(c.network) {
-		state, err := c.books.DestinationState(ctx, c.network, name)
+	names, err := a.allDestinations(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		state, err := a.readDestination(ctx, c, name)
 		if err != nil {
 			return nil, err
 		}
-		list.Data = append(list.Data, state)
+		if state.Configured || state.Due+state.Dead > 0 {
+			list.Data = append(list.Data, state)
+		}
 	}
 	return object(http.StatusOK, list), nil
+}
+
+// allDestinations are the names of the network's destinations: those of the configuration, and then those that only the books know.
+func (a *API) allDestinations(ctx context.Context, c *call) ([]string, error) {
+	names := slices.Clone(a.destinations(c.network))
+	known, err := c.books.DestinationNames(ctx, c.network)
+	for _, name := range known {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// destinationState is how a destination is. tracker.ErrNotFound: neither the configuration nor the books know it.
+func (a *API) destinationState(ctx context.Context, c *call, name string) (s tracker.DestinationState, err error) {
+	names, err := a.allDestinations(ctx, c)
+	if err == nil && !slices.Contains(names, name) {
+		err = tracker.ErrNotFound
+	}
+	if err != nil {
+		return s, err
+	}
+	return a.readDestination(ctx, c, name)
+}
+
+// readDestination is destinationState of one that is known.
+func (a *API) readDestination(ctx context.Context, c *call, name string) (tracker.DestinationState, error) {
+	s, err := c.books.DestinationState(ctx, c.network, name)
+	s.Configured, s.LeftAlone = slices.Contains(a.destinations(c.network), name), a.leftAlone(c.network, name)
+	return s, err
+}
+
+// dropped says how many there are.
+type dropped struct {
+	Dropped int64 `json:"dropped"`
+}
+
+func (a *API) dropDeliveries(ctx context.Context, c *call, in *byName) (answer, error) {
+	if _, err := a.destinationState(ctx, c, in.Name); err != nil {
+		return nil, err
+	}
+	n, err := c.books.DropDeliveries(ctx, c.network, in.Name)
+	return found(dropped{n}, err)
 }
 
 type byName struct {
 	Name string `path:"name"`
 }
 
-// check refuses a destination that the network has not.
+// check refuses a destination that this node's configuration has not.
 func (in *byName) check(a *API, c *call) error {
 	if !slices.Contains(a.destinations(c.network), in.Name) {
 		return tracker.ErrNotFound
@@ -160,13 +254,13 @@ func (in *byName) check(a *API, c *call) error {
 
 func (a *API) pauseDestination(paused bool) handler[byName] {
 	return func(ctx context.Context, c *call, in *byName) (answer, error) {
-		if err := in.check(a, c); err != nil {
+		if _, err := a.destinationState(ctx, c, in.Name); err != nil {
 			return nil, err
 		}
 		if err := c.books.PauseDestination(ctx, c.network, in.Name, paused); err != nil {
 			return nil, err
 		}
-		state, err := c.books.DestinationState(ctx, c.network, in.Name)
+		state, err := a.readDestination(ctx, c, in.Name)
 		return found(state, err)
 	}
 }

@@ -97,7 +97,7 @@ func TestDocumentNamesEachOperationAndItsScope(t *testing.T) {
 	}
 	want := []string{
 		"create-affiliate", "create-campaign", "create-conversion", "create-customer", "create-key", "create-link", "create-refund",
-		"create-transaction", "delete-affiliate", "delete-campaign", "erase-person", "export-person", "get-affiliate",
+		"create-transaction", "delete-affiliate", "delete-campaign", "drop-deliveries", "erase-person", "export-person", "get-affiliate",
 		"get-campaign", "get-conversion", "get-customer", "get-delivery", "get-link", "get-refund", "get-report", "get-session", "get-transaction",
 		"list-affiliates", "list-campaigns", "list-conversions", "list-customers", "list-deliveries", "list-destinations",
 		"list-keys", "list-links", "list-refunds", "list-sessions", "list-transactions", "pause-destination", "resume-destination",

@@ -79,7 +79,7 @@ func (a *API) erasePerson(ctx context.Context, c *call, in *struct{ body[subject
 
 // exported is one thing that is known of a person.
 type exported struct {
-	Kind   string `json:"kind" doc:"session, conversion, customer, transaction …"`
+	Kind   string `json:"kind" doc:"session, conversion, customer, transaction, or external_ref, what a destination calls one of them"`
 	Object any    `json:"object"`
 }
 

@@ -114,6 +114,7 @@ func TestAnotherNetworksThingsAreNotFound(t *testing.T) {
 		{"POST", "privacy/erase", "", fields{"customer_id": theirs.customer}},
 		{"GET", "deliveries/" + theirs.delivery, "", nil},
 		{"POST", "deliveries/retry", "", fields{"id": theirs.delivery}},
+		{"POST", "destinations/hook/drop", "", nil},
 		{"POST", "destinations/hook/pause", "", nil},
 		{"POST", "destinations/hook/resume", "", nil},
 		{"POST", "destinations/hook/test", "", nil},

@@ -224,7 +224,7 @@ func (h *API) handler(path string) http.Handler {
 func (a *App) newAPI() *api.API {
 	return api.New(api.Options{
 		Books: a.books, LinksChanged: a.linksChanged, OpenToken: a.openToken, Logger: a.log,
-		Destinations: a.destinations, TestDestination: a.testDestination,
+		Destinations: a.destinations, LeftAlone: a.leftAlone, TestDestination: a.testDestination,
 	})
 }
 

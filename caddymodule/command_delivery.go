@@ -14,10 +14,10 @@ import (
 )
 
 func deliveryGroup() *cobra.Command {
-	cmd := group("delivery", "Lists, shows and retries deliveries, and pauses and resumes a destination's")
-	cmd.AddCommand(deliveryListCommand(), deliveryShowCommand(), deliveryRetryCommand(),
+	cmd := group("delivery", "Lists, shows, retries and drops deliveries, and pauses and resumes a destination's")
+	cmd.AddCommand(deliveryListCommand(), deliveryShowCommand(), deliveryRetryCommand(), deliveryDropCommand(),
 		pauseCommand("pause", "Stops the deliveries to a destination, on all hubs; what is due waits", "paused"),
-		pauseCommand("resume", "Lets the deliveries to a destination go on, also after it was disabled", "resumed"))
+		pauseCommand("resume", "Lets the deliveries to a destination go on, also after it was disabled or its endpoint asked for a pause", "resumed"))
 	return cmd
 }
 
@@ -155,10 +155,37 @@ func deliveryRetryCommand() *cobra.Command {
 			body["state"] = tracker.DeliveryDue
 		}
 		type retried struct {
-			Retried int64 `json:"retried"`
+			Retried int64  `json:"retried"`
+			Waiting string `json:"waiting"`
 		}
 		return show(c, http.MethodPost, "deliveries/retry", body, func(w io.Writer, r retried) error {
 			_, err := fmt.Fprintf(w, "%s due again\n", numbered(r.Retried, "delivery is", "deliveries are"))
+			if err == nil && r.Waiting != "" {
+				_, err = fmt.Fprintf(w, "the destination sends nothing for now: %s\n", printable(r.Waiting))
+			}
+			return err
+		})
+	})
+	return cmd
+}
+
+func deliveryDropCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "drop --destination NAME", Short: "Gives up what a destination has not been sent", Args: cobra.NoArgs,
+		Long: "Gives up all deliveries of a destination that are due or dead, for good: they are gone, and cannot be sent again.\n" +
+			"For a destination that was removed from the configuration, or renamed.",
+	}
+	destination := cmd.Flags().String("destination", "", "The destination, a `NAME`")
+	if err := cmd.MarkFlagRequired("destination"); err != nil {
+		panic(err) // there is no such flag
+	}
+	cmd.RunE = run(func(c client, _ []string) error {
+		type dropped struct {
+			Dropped int64 `json:"dropped"`
+		}
+		path := "destinations/" + url.PathEscape(*destination) + "/drop"
+		return show(c, http.MethodPost, path, nil, func(w io.Writer, r dropped) error {
+			_, err := fmt.Fprintf(w, "%s given up\n", numbered(r.Dropped, "delivery is", "deliveries are"))
 			return err
 		})
 	})
@@ -180,12 +207,12 @@ func pauseCommand(verb, short, done string) *cobra.Command {
 func destinationGroup() *cobra.Command {
 	cmd := group("destination", "Lists destinations, and tests one")
 	cmd.AddCommand(&cobra.Command{
-		Use: "list", Short: "Lists the destinations of this node's configuration, and how they are", Args: cobra.NoArgs,
+		Use: "list", Short: "Lists this node's destinations, and those not configured that have deliveries, and how they are", Args: cobra.NoArgs,
 		RunE: run(func(c client, _ []string) error {
-			t := newTable(c.table(), "NAME", "STATE", "DUE", "DEAD", "OLDEST-DUE", "LAST-SUCCESS", "FAILING-SINCE")
+			t := newTable(c.table(), "NAME", "STATE", "DUE", "DEAD", "OLDEST-DUE", "LAST-SUCCESS", "FAILING-SINCE", "WHY")
 			return list(c, "destinations", nil, unpaged, t, func(s tracker.DestinationState) []any {
 				return []any{s.Name, destinationState(s), s.Due, s.Dead, optionalTime(s.OldestDueAt), optionalTime(s.LastSuccessAt),
-					optionalTime(s.FailingSince)}
+					optionalTime(s.FailingSince), destinationWhy(s)}
 			})
 		}),
 	}, destinationTestCommand())
@@ -194,19 +221,40 @@ func destinationGroup() *cobra.Command {
 
 func destinationState(s tracker.DestinationState) string {
 	switch {
+	case !s.Configured:
+		return "not configured"
 	case s.DisabledAt != nil:
 		return "disabled"
 	case s.Paused:
 		return "paused"
+	case s.HeldUntil != nil:
+		return "waiting until " + timeText(*s.HeldUntil)
+	case s.LeftAlone:
+		return "waiting"
 	case s.FailingSince != nil:
 		return "failing"
 	}
 	return "ok"
 }
 
+// destinationWhy says why a destination waits; empty where it does not.
+func destinationWhy(s tracker.DestinationState) string {
+	switch {
+	case s.HeldUntil != nil:
+		return s.HeldBecause
+	case s.LeftAlone:
+		return "its endpoint fails; tried again within 30s"
+	}
+	return ""
+}
+
 func destinationTestCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "test DESTINATION", Short: "Sends a marked test event to a destination and says what came of it", Args: one("DESTINATION"),
+		Use: "test DESTINATION", Short: "Tries a destination, past all queues, and says what came of it", Args: one("DESTINATION"),
+		Long: "Tries a destination, past all queues, and says what came of it. webhook and postback are sent a test event, which says that it\n" +
+			"is one. The platforms have no place for such a mark, so of them something is only asked for: kraken for a new token, affili\n" +
+			"for a conversion and affelios for a customer that are not there, invoca and geniuslink for their lists. It shows that the\n" +
+			"endpoint is reached and takes the key, and books nothing.",
 		RunE: run(func(c client, args []string) error {
 			var failed string
 			path := "destinations/" + url.PathEscape(args[0]) + "/test"

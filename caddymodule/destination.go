@@ -65,6 +65,8 @@ type Forwarding struct {
 
 	// Networks, beside the public ones, that it may connect to, such as `10.1.0.0/16`: for hosts of your own. Default: none.
 	Allow []string `json:"allow,omitempty"`
+
+	bySession bool // with Ordered: a conversion comes after its session
 }
 
 // Common implements DestinationModule for those who embed f.
@@ -151,7 +153,7 @@ func checkForwardName(name string) error {
 func (f *Forwarding) route(kind string, takes []tracker.EventKind, appNetwork string) (tracker.Route, error) {
 	r := tracker.Route{
 		Destination: cmp.Or(f.Name, kind), Network: cmp.Or(f.Network, appNetwork), Kinds: f.Kinds, Classes: f.Classes,
-		Statuses: f.Statuses, Campaigns: f.Campaigns, Ordered: f.Ordered,
+		Statuses: f.Statuses, Campaigns: f.Campaigns, Ordered: f.Ordered, BySession: f.bySession,
 	}
 	if len(r.Kinds) == 0 {
 		r.Kinds = takes
@@ -263,11 +265,12 @@ func (a *App) outlet(ctx caddy.Context, loaded any, raw json.RawMessage) (forwar
 		return forward.Outlet{}, fmt.Errorf("the module %T is no destination", loaded)
 	}
 	kind := module.CaddyModule().ID.Name()
+	settings := fingerprint(raw) // before they are read: what changes between the two is another one the next time
 	to, err := module.Destination(ctx)
 	if err != nil {
 		return forward.Outlet{}, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
 	}
-	o, err := module.Common().outlet(kind, to, a.Network, string(raw))
+	o, err := module.Common().outlet(kind, to, a.Network, settings)
 	if err != nil {
 		return o, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
 	}
@@ -283,6 +286,13 @@ func (a *App) destinations(network string) []string {
 		}
 	}
 	return names
+}
+
+// leftAlone reports whether this node leaves a destination's endpoint alone for a moment, since it fails.
+func (a *App) leftAlone(network, name string) bool {
+	return slices.ContainsFunc(a.config.Outlets, func(o forward.Outlet) bool {
+		return o.Network == network && o.Destination == name && forward.LeftAlone(o.To.Host())
+	})
 }
 
 // testDestination sends a test event, whatever stands in the queue.

@@ -13,7 +13,7 @@ func init() {
 }
 
 // AffiliDestination tells Affili of visitors who came by its partners' links, of what they buy, and of what becomes of that. The
-// events of one conversion are always sent one after the other.
+// events of one session, and of its conversions, are always sent one after the other.
 type AffiliDestination struct {
 	Forwarding
 
@@ -70,7 +70,9 @@ func (a *AffiliDestination) parseLink(d *caddyfile.Dispenser) error {
 
 // Destination implements DestinationModule.
 func (a *AffiliDestination) Destination(ctx caddy.Context) (forward.Destination, error) {
-	a.Ordered = true // what becomes of a conversion is said of one that is there
+	// What becomes of a conversion is said of one that is there, and a conversion that came before its session would make Affili
+	// count the visit twice.
+	a.Ordered, a.bySession = true, true
 	o := affili.DestinationOptions{Currency: a.Currency, Links: byLowerCode(a.Links), OwnIDs: a.OwnIDs}
 	err := expandAll(ctx, []setting{{"endpoint", a.Endpoint, &o.Endpoint, false}, {"access_id", a.AccessID, &o.AccessID, true}})
 	if err != nil {

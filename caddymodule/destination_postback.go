@@ -1,6 +1,10 @@
 package caddymodule
 
 import (
+	"cmp"
+	"regexp"
+	"strings"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -17,7 +21,7 @@ func init() {
 type Postback struct {
 	Forwarding
 
-	// The URL with its macros: `{name}` is replaced by the value, encoded, `{_name}` by the value as it is, and
+	// The URL with its macros, and with placeholders such as `{env.NAME}` for what is secret in it. Of the macros, `{name}` is replaced by the value, encoded, `{_name}` by the value as it is, and
 	// `{status:pending=hold approved=sale}` names a status as the receiver does.
 	URL string `json:"url"`
 
@@ -41,14 +45,44 @@ func (*Postback) CaddyModule() caddy.ModuleInfo {
 //	    secret <secret>
 //	}
 func (p *Postback) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	return p.parse(d, parsers{"url": text(&p.URL), "method": word(&p.Method, "GET", "POST"), "secret": text(&p.Secret)})
+	return p.parse(d, parsers{
+		"url": both(text(&p.URL), p.checkURL), "method": word(&p.Method, "GET", "POST"), "secret": text(&p.Secret),
+	})
 }
 
-// Destination implements DestinationModule. The braces of the URL are macros, so no placeholder is expanded in it.
+// checkURL refuses macros that there are not.
+func (p *Postback) checkURL(d *caddyfile.Dispenser) error {
+	if err := postback.CheckMacros(placeholderIn.ReplaceAllLiteralString(p.URL, "")); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// placeholderIn finds the placeholders that stand among macros.
+var placeholderIn = regexp.MustCompile(`\{(env|file)\.[^{}]*\}`)
+
+// expandURL replaces the placeholders of the URL, and returns their values beside it. They are taken literally: a brace in one
+// begins no macro.
+func (p *Postback) expandURL(repl *caddy.Replacer) (expanded string, values []string, err error) {
+	expanded = placeholderIn.ReplaceAllStringFunc(p.URL, func(placeholder string) string {
+		value, e := expand(repl, "url", placeholder)
+		literal := bracesEncoded.Replace(value)
+		err, values = cmp.Or(err, e), append(values, value, literal)
+		return literal
+	})
+	return expanded, values, err
+}
+
+var bracesEncoded = strings.NewReplacer("{", "%7B", "}", "%7D")
+
+// Destination implements DestinationModule.
 func (p *Postback) Destination(ctx caddy.Context) (forward.Destination, error) {
-	o := postback.Options{URL: p.URL, Method: p.Method}
+	url, hidden, err := p.expandURL(caddy.NewReplacer())
+	if err != nil {
+		return nil, err
+	}
+	o := postback.Options{URL: url, Method: p.Method, Hidden: hidden}
 	if p.Secret != "" {
-		var err error
 		if o.Secret, err = secretValue(ctx, caddy.NewReplacer(), "secret", p.Secret); err != nil {
 			return nil, err
 		}

@@ -55,4 +55,7 @@ func TestWhatIsKeptAsItIsIsOrdered(t *testing.T) {
 			t.Errorf("%s: %+v, %v", module.CaddyModule().ID, o.Route, err)
 		}
 	}
+	if o, err := (&App{Network: "default"}).outlet(ctx, &AffiliDestination{AccessID: "a"}, nil); err != nil || !o.Ordered || !o.BySession {
+		t.Errorf("affili: %+v, %v", o.Route, err)
+	}
 }

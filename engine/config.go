@@ -110,17 +110,8 @@ func (c Config) compatible(next Config) error {
 func (c Config) sameWorkers(next Config) bool {
 	a, b := c, next
 	a.Logger, b.Logger = nil, nil
-	a.Outlets, b.Outlets = outlines(a.Outlets), outlines(b.Outlets)
-	return reflect.DeepEqual(a, b)
-}
-
-// outlines are the outlets without what each configuration makes anew.
-func outlines(outlets []forward.Outlet) []forward.Outlet {
-	list := slices.Clone(outlets)
-	for i := range list {
-		list[i].To = nil
-	}
-	return list
+	a.Outlets, b.Outlets = nil, nil
+	return reflect.DeepEqual(a, b) && slices.EqualFunc(c.Outlets, next.Outlets, forward.Outlet.Same)
 }
 
 func (c Config) journalOptions() journal.Options {

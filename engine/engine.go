@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -39,8 +40,9 @@ type Engine struct {
 	journal atomic.Pointer[journal.Journal]
 	ledger  atomic.Pointer[ledger.Ledger]
 	links   atomic.Pointer[tracker.LinkTable]
-	running atomic.Pointer[workers] // nil before Open and after Close
-	known   chan struct{}           // closed by tell when there is a table of links
+	running atomic.Pointer[workers]            // nil before Open and after Close
+	sending atomic.Pointer[forward.Deliverers] // to the destinations, from the ledger; they live through changes of configuration
+	known   chan struct{}                      // closed by tell when there is a table of links
 	tell    func()
 	opened  chan struct{} // closed when the journal is open
 
@@ -78,7 +80,7 @@ func (e *Engine) Open(c Config) error {
 	if err := e.openJournal(c); err != nil && !passing(err) {
 		return err
 	}
-	e.running.Store(e.start(c))
+	e.running.Store(e.start(c, nil))
 	return nil
 }
 
@@ -94,7 +96,8 @@ func (e *Engine) Check(c Config) error {
 	return nil
 }
 
-// Apply goes over to a later configuration. Workers whose settings did not change are left alone.
+// Apply goes over to a later configuration. Workers whose settings did not change are left alone, and what is on its way to a
+// destination is not cut short.
 func (e *Engine) Apply(c Config) error {
 	c = c.withDefaults()
 	e.mu.Lock()
@@ -112,12 +115,13 @@ func (e *Engine) Apply(c Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), applyTime)
 	defer cancel()
 	w.stop(ctx, false)
+	var left <-chan struct{}
 	if w.config.Ledger != c.Ledger { // else requests to the API go on with it
-		w.closeLedger()
+		left = w.leaveLedger()
 	}
 	known := e.Links()
 	e.setLinks(withConfig(c, known.Version(), known.All())) // new links work before any ledger has heard of them
-	e.running.Store(e.start(c))
+	e.running.Store(e.start(c, left))
 	return nil
 }
 
@@ -132,6 +136,9 @@ func (e *Engine) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	if w := e.running.Swap(nil); w != nil {
+		if d := e.sending.Swap(nil); d != nil {
+			d.Close(ctx)
+		}
 		w.stop(ctx, true)
 		w.closeLedger()
 	}

@@ -34,12 +34,13 @@ type workers struct {
 	applier atomic.Pointer[forward.Applier] // nil until records are applied
 	loading chan struct{}                   // held by the one that writes the link table and its snapshot
 	tried   chan struct{}                   // closed after the first attempt at everything
+	left    <-chan struct{}                 // closed when nothing is under way from the ledger before; nil: it is the same, or there was none
 	rival   atomic.Bool                     // another ledger publishes its links on our relay
 }
 
-func (e *Engine) start(c Config) *workers {
+func (e *Engine) start(c Config, left <-chan struct{}) *workers {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &workers{config: c, cancel: cancel, engine: e, loading: make(chan struct{}, 1), tried: make(chan struct{})}
+	w := &workers{config: c, cancel: cancel, engine: e, loading: make(chan struct{}, 1), tried: make(chan struct{}), left: left}
 	if c.Redis != nil {
 		options := *c.Redis
 		w.relay = relay.Open(&options)
@@ -123,7 +124,7 @@ func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.L
 		_, err := forward.Foreign(j, l.ID())
 		return err
 	})
-	w.done.Go(func() { forward.Deliver(ctx, w.config.Outlets, l, w.config.Logger) })
+	w.done.Go(func() { w.deliver(ctx, l) })
 	source := forward.FromJournal(j, l, w.config.Logger)
 	if w.relay != nil {
 		source = forward.FromRelay(w.relay)
@@ -137,6 +138,30 @@ func (w *workers) keepBooks(ctx context.Context, j *journal.Journal, l *ledger.L
 	}
 	w.applier.Store(applier)
 	applier.Run(ctx)
+}
+
+// deliver lets the ledger's deliverers take over the configuration's outlets. Those of another ledger, which may be the same by
+// another name, have to end first, since the new ones take back what this node has left under way.
+func (w *workers) deliver(ctx context.Context, l *ledger.Ledger) {
+	if w.left != nil {
+		select {
+		case <-w.left:
+		case <-ctx.Done():
+		}
+	}
+	e := w.engine
+	if ctx.Err() != nil || e.gone.Load() {
+		return
+	}
+	e.sending.CompareAndSwap(nil, forward.NewDeliverers(l))
+	d := e.sending.Load()
+	if d == nil { // closed meanwhile
+		return
+	}
+	d.Use(w.config.Outlets, w.config.Logger)
+	if e.gone.Load() { // Close may have looked for them before they were there
+		d.Close(ctx)
+	}
 }
 
 // routes are the outlets' as the books have to know them.
@@ -192,12 +217,31 @@ func (w *workers) stop(ctx context.Context, drain bool) {
 	}
 }
 
+// leaveLedger lets what is under way to destinations end, in the background, and closes the ledger then. The channel is closed
+// after that.
+func (w *workers) leaveLedger() <-chan struct{} {
+	l, d, left := w.engine.ledger.Swap(nil), w.engine.sending.Swap(nil), make(chan struct{})
+	go func() {
+		defer close(left)
+		if d != nil {
+			d.Finish()
+		}
+		w.close(l)
+	}()
+	return left
+}
+
 // closeLedger closes the ledger, after the workers have been stopped.
 func (w *workers) closeLedger() {
-	if l := w.engine.ledger.Swap(nil); l != nil {
-		if err := l.Close(); err != nil {
-			w.config.Logger.Error("closing the ledger failed", "error", err)
-		}
+	w.close(w.engine.ledger.Swap(nil))
+}
+
+func (w *workers) close(l *ledger.Ledger) {
+	if l == nil {
+		return
+	}
+	if err := l.Close(); err != nil {
+		w.config.Logger.Error("closing the ledger failed", "error", err)
 	}
 }
 

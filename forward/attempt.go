@@ -15,7 +15,7 @@ type verdict int
 const (
 	attempted   verdict = iota
 	unsent              // no attempt was made
-	cutShort            // nobody knows whether the endpoint took it: it is sent again
+	cutShort            // nobody knows whether the endpoint took it: it is sent again, by the node's next process
 	goneForGood         // the endpoint wants no more of anything
 )
 
@@ -41,7 +41,7 @@ func (d *Deliverer) handle(
 func (d *Deliverer) attempt(
 	starting, sending context.Context, delivery tracker.Delivery, event tracker.Event,
 ) (o tracker.DeliveryOutcome, v verdict) {
-	if d.limiter.Wait(starting) != nil || d.pauseLeft() > 0 {
+	if d.limiter.Wait(starting) != nil || d.held.Load() != nil {
 		return o, unsent
 	}
 	done, err := d.breaker.Allow()
@@ -53,10 +53,17 @@ func (d *Deliverer) attempt(
 	took := time.Since(began)
 	if err != nil && sending.Err() != nil {
 		done(errNoWord)
-		return o, cutShort
+		return d.cut(delivery, began, took), cutShort
 	}
 	done(word(answer, err))
 	return d.outcome(delivery, began, took, answer, err), d.heed(err)
+}
+
+// cut is the outcome of an attempt that the end of the process has cut short.
+func (d *Deliverer) cut(delivery tracker.Delivery, began time.Time, took time.Duration) tracker.DeliveryOutcome {
+	return tracker.DeliveryOutcome{ID: delivery.ID, State: tracker.DeliveryDue, DueAt: time.Now(), Cut: true, Attempt: tracker.Attempt{
+		Time: began.UTC(), DurationUS: took.Microseconds(), Error: tracker.CutShort,
+	}}
 }
 
 // gone is the outcome of a delivery that has nothing to send any more.
@@ -92,10 +99,10 @@ func (d *Deliverer) heed(err error) verdict {
 		return attempted
 	}
 	if f.Throttled {
-		d.pauseFor(min(max(f.RetryAfter, throttleWait), maxRetryAfter))
+		d.holdFor(min(max(f.RetryAfter, throttleWait), maxRetryAfter), f)
 	}
 	if f.Gone {
-		d.pauseFor(throttleWait) // the rest of the batch stays here
+		d.holdFor(throttleWait, f) // the rest of the batch stays here
 		return goneForGood
 	}
 	return attempted

@@ -2,6 +2,8 @@ package forward
 
 import (
 	"errors"
+	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +25,9 @@ type hosts struct {
 	byHost map[string]*gobreaker.TwoStepCircuitBreaker[any]
 }
 
-// of returns a host's breaker. There are as many as the configurations of this process have had hosts.
+// of returns the breaker of a URL's host. There are as many as the configurations of this process have had hosts.
 func (h *hosts) of(host string) *gobreaker.TwoStepCircuitBreaker[any] {
+	host = endpointKey(host)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	b := h.byHost[host]
@@ -33,6 +36,18 @@ func (h *hosts) of(host string) *gobreaker.TwoStepCircuitBreaker[any] {
 		h.byHost[host] = b
 	}
 	return b
+}
+
+// endpointKey is one name for an endpoint however a configuration writes it: in lower case, without the dot that may end a name, and
+// with the port only where it is not the one that a URL of https or of http has without it.
+func endpointKey(host string) string {
+	host = strings.ToLower(host)
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		if host = net.JoinHostPort(strings.TrimSuffix(name, "."), port); port == "443" || port == "80" {
+			host = strings.TrimSuffix(host, ":"+port)
+		}
+	}
+	return strings.TrimSuffix(host, ".")
 }
 
 func newBreaker(host string) *gobreaker.TwoStepCircuitBreaker[any] {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,10 +45,16 @@ const (
 type Outlet struct {
 	tracker.Route
 	To          Destination
-	Fingerprint string         // changes with the configuration of To
+	Fingerprint string         // changes with the settings of To, as they are when their placeholders are replaced; no secret
 	Allow       []netip.Prefix // networks, beside the public ones, that it may connect to
 	Concurrency int            // attempts under way; 0: DefaultConcurrency
 	Rate        float64        // attempts per second; 0: no limit
+}
+
+// Same reports whether a deliverer of o serves next as well.
+func (o Outlet) Same(next Outlet) bool {
+	o.To, next.To = nil, nil // each configuration makes its own
+	return reflect.DeepEqual(o, next)
 }
 
 // DeliveryBooks is what the deliverer asks of the ledger.
@@ -58,29 +65,46 @@ type DeliveryBooks interface {
 	FinishDeliveries(ctx context.Context, network, destination string, outcomes []tracker.DeliveryOutcome) error
 	DeliveryEvents(ctx context.Context, deliveries []tracker.Delivery) (map[string]tracker.Event, error)
 	MayDeliver(ctx context.Context, network, destination string) (may bool, failingSince time.Time, err error)
+	HoldDestination(ctx context.Context, network, destination string, until time.Time, why string) error
 	DisableDestination(ctx context.Context, network, destination string) (bool, error)
-	DestinationState(ctx context.Context, network, destination string) (tracker.DestinationState, error)
 }
 
 // Deliverer sends what is due to one destination. It claims, sends and books batch by batch: what it has sent is booked before
 // it claims more, and what was not booked is sent again, under the same id: by this node when it starts again, by others when the
 // lease has ended. One destination has one deliverer in a process, so a dead endpoint keeps none but its own.
 type Deliverer struct {
-	outlet  Outlet
-	books   DeliveryBooks
-	client  *Client
-	limiter *rate.Limiter
-	breaker *gobreaker.TwoStepCircuitBreaker[any]
-	logger  *slog.Logger
+	outlet     Outlet // with defaults
+	configured Outlet
+	books      DeliveryBooks
+	client     *Client
+	limiter    *rate.Limiter
+	breaker    *gobreaker.TwoStepCircuitBreaker[any]
+	logger     *slog.Logger
 
-	batch     int          // how many to claim
-	reclaimed bool         // what a deliverer before this one has left
-	away      bool         // the books are, and the log says so
-	paused    atomic.Int64 // the endpoint wants no attempt before that time, in nanoseconds since 1970
+	batch  int                  // how many to claim
+	away   bool                 // the books are, and the log says so
+	left   *leftBehind          // by an earlier process
+	held   atomic.Pointer[hold] // what the endpoint has asked for, until the books know it
+	retire context.CancelFunc   // lets Run end when what is under way has ended
+	done   context.Context      // ends when it is called
+}
+
+// hold is a pause of the whole destination.
+type hold struct {
+	until time.Time
+	why   string
+}
+
+// leftBehind is what an earlier process of this node has left of a destination. It is taken back once, by whichever of the
+// process's deliverers comes first: a later one must not take what the one before it still has under way.
+type leftBehind struct {
+	mu   sync.Mutex
+	back bool
 }
 
 // NewDeliverer returns a deliverer that does not run yet.
 func NewDeliverer(o Outlet, books DeliveryBooks, logger *slog.Logger) *Deliverer {
+	configured := o
 	if o.Concurrency <= 0 {
 		o.Concurrency = DefaultConcurrency
 	}
@@ -88,18 +112,23 @@ func NewDeliverer(o Outlet, books DeliveryBooks, logger *slog.Logger) *Deliverer
 	if o.Rate > 0 {
 		limit = rate.Limit(o.Rate)
 	}
-	return &Deliverer{
-		outlet: o, books: books, client: NewClient(o.Allow), limiter: rate.NewLimiter(limit, 1),
-		breaker: breakers.of(o.To.Host()), logger: logger, batch: o.Concurrency,
+	d := &Deliverer{
+		outlet: o, configured: configured, books: books, client: NewClient(o.Allow), limiter: rate.NewLimiter(limit, 1),
+		breaker: breakers.of(o.To.Host()), logger: logger, batch: o.Concurrency, left: &leftBehind{},
 	}
+	d.done, d.retire = context.WithCancel(context.Background())
+	return d
 }
 
 // Run delivers until ctx ends. Attempts under way then have a moment to end; what they were about is sent again, under the same
-// id, where they do not.
+// id, where they do not. After retire it begins no attempt, and ends with the last that is under way.
 func (d *Deliverer) Run(ctx context.Context) {
-	for ctx.Err() == nil {
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(d.done, stop)()
+	for working.Err() == nil {
 		if rest := d.step(ctx); rest > 0 {
-			pause(ctx, rest)
+			pause(working, rest)
 		}
 	}
 	d.client.Close()
@@ -107,11 +136,12 @@ func (d *Deliverer) Run(ctx context.Context) {
 
 // step delivers one batch and returns how long to wait before the next.
 func (d *Deliverer) step(ctx context.Context) time.Duration {
-	if left := d.pauseLeft(); left > 0 {
-		return min(left, awayWait)
-	}
 	limit := d.limit()
 	if limit == 0 {
+		return awayWait
+	}
+	if err := d.noteHold(ctx); err != nil {
+		d.report(ctx, err)
 		return awayWait
 	}
 	may, failingSince, err := d.books.MayDeliver(ctx, d.outlet.Network, d.outlet.Destination)
@@ -141,14 +171,16 @@ func (d *Deliverer) step(ctx context.Context) time.Duration {
 	return 0
 }
 
-// claim claims what is due. Before the first time it takes back what a deliverer before this one has left, since its process was
-// killed, or its attempts were cut short.
+// claim claims what is due. Before the first time it takes back what an earlier process of the node has left, since it was killed,
+// or its attempts were cut short.
 func (d *Deliverer) claim(ctx context.Context, limit int) ([]tracker.Delivery, error) {
-	if !d.reclaimed {
+	d.left.mu.Lock()
+	defer d.left.mu.Unlock()
+	if !d.left.back {
 		if err := d.books.ReclaimDeliveries(ctx, d.outlet.Network, d.outlet.Destination, lease); err != nil {
 			return nil, err
 		}
-		d.reclaimed = true
+		d.left.back = true
 	}
 	return d.books.ClaimDeliveries(ctx, d.outlet.Network, d.outlet.Destination, lease, limit)
 }
@@ -209,6 +241,7 @@ func (d *Deliverer) deliver(
 ) (done results) {
 	starting, cancel := context.WithDeadline(ctx, started.Add(lastStart))
 	defer cancel()
+	defer context.AfterFunc(d.done, cancel)()
 	sending, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	defer context.AfterFunc(ctx, func() {
@@ -239,13 +272,12 @@ func (d *Deliverer) deliver(
 
 func (r *results) note(delivery tracker.Delivery, outcome tracker.DeliveryOutcome, v verdict) {
 	switch v {
-	case cutShort: // the lease ends by itself, and the attempt counts
 	case unsent:
 		r.unsent = append(r.unsent, delivery)
 	case goneForGood:
 		r.gone = true
 		fallthrough
-	case attempted:
+	case attempted, cutShort:
 		r.outcomes = append(r.outcomes, outcome)
 	}
 }
@@ -257,6 +289,9 @@ func (d *Deliverer) book(ctx context.Context, done results) {
 	err := d.books.FinishDeliveries(ctx, d.outlet.Network, d.outlet.Destination, done.outcomes)
 	if err == nil {
 		err = d.books.ReleaseDeliveries(ctx, d.outlet.Network, done.unsent)
+	}
+	if err == nil {
+		err = d.noteHold(ctx)
 	}
 	if err != nil {
 		d.logger.Error("what became of deliveries could not be booked; they are sent again under the same ids",
@@ -270,10 +305,10 @@ func (d *Deliverer) judge(ctx context.Context, done results, failingSince time.T
 	failed, sent, dead, last := false, false, 0, ""
 	for _, o := range done.outcomes {
 		sent = sent || o.State == tracker.DeliverySent && !o.Skipped
-		switch o.State {
-		case tracker.DeliveryDead:
+		switch {
+		case o.State == tracker.DeliveryDead:
 			dead, last = dead+1, o.Attempt.Error
-		case tracker.DeliveryDue:
+		case o.State == tracker.DeliveryDue && !o.Cut:
 			failed, last = true, o.Attempt.Error
 		}
 	}
@@ -306,12 +341,26 @@ func (d *Deliverer) disable(ctx context.Context, why string) {
 	}
 }
 
-// pauseLeft is how long the endpoint still wants no attempt.
-func (d *Deliverer) pauseLeft() time.Duration { return time.Until(time.Unix(0, d.paused.Load())) }
-
-// pauseFor lets no attempt begin for that long. A longer pause is not cut short.
-func (d *Deliverer) pauseFor(t time.Duration) {
-	until := time.Now().Add(t).UnixNano()
-	for was := d.paused.Load(); was < until && !d.paused.CompareAndSwap(was, until); was = d.paused.Load() {
+// holdFor lets no attempt begin for that long: at once here, and on all hubs as soon as the books know it. A longer hold stays.
+func (d *Deliverer) holdFor(t time.Duration, why error) {
+	h := &hold{time.Now().Add(t), why.Error()}
+	for was := d.held.Load(); was == nil || was.until.Before(h.until); was = d.held.Load() {
+		if d.held.CompareAndSwap(was, h) {
+			return
+		}
 	}
+}
+
+// noteHold notes in the books what the endpoint has asked for. From then on they say whether it is time, and somebody may let the
+// destination go on before it is.
+func (d *Deliverer) noteHold(ctx context.Context) error {
+	h := d.held.Load()
+	if h == nil {
+		return nil
+	}
+	if err := d.books.HoldDestination(ctx, d.outlet.Network, d.outlet.Destination, h.until, h.why); err != nil {
+		return err
+	}
+	d.held.CompareAndSwap(h, nil)
+	return nil
 }

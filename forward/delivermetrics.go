@@ -2,6 +2,7 @@ package forward
 
 import (
 	"errors"
+	"iter"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -24,7 +25,7 @@ var (
 	}, []string{"destination"})
 	breakerOpen = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "caddy_affiliate_delivery_breaker_open",
-		Help: "Whether the endpoint is left alone because attempts have failed (1), by destination.",
+		Help: "Whether the endpoint is left alone because attempts have failed (1) or is being tried again (0.5), by destination.",
 	}, []string{"destination"})
 	dueDeliveries = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "caddy_affiliate_deliveries_due",
@@ -36,7 +37,7 @@ var (
 	}, []string{"destination"})
 	oldestDue = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "caddy_affiliate_delivery_oldest_due_seconds",
-		Help: "Age of the oldest delivery that is not sent yet, by destination.",
+		Help: "How long the delivery that waits the longest has waited, by destination.",
 	}, []string{"destination"})
 	destinationsDisabled = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "caddy_affiliate_destinations_disabled_total",
@@ -50,10 +51,12 @@ func deliverCollectors() []prometheus.Collector {
 	}
 }
 
-// forgetGauges drops what the gauges say of a destination that this process serves no longer.
-func forgetGauges(destination string) {
-	for _, g := range []*prometheus.GaugeVec{breakerOpen, dueDeliveries, deadDeliveries, oldestDue} {
-		g.DeleteLabelValues(destination)
+// forgetGauges drops what the gauges say of destinations of which this process knows nothing any more.
+func forgetGauges(destinations iter.Seq[string]) {
+	for destination := range destinations {
+		for _, g := range []*prometheus.GaugeVec{breakerOpen, dueDeliveries, deadDeliveries, oldestDue} {
+			g.DeleteLabelValues(destination)
+		}
 	}
 }
 

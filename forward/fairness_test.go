@@ -64,13 +64,9 @@ func TestADeadEndpointHoldsUpNoOther(t *testing.T) {
 	well := outletTo(t, "healthy", func(http.ResponseWriter, *http.Request) { healthy.Add(1) })
 	books := openLedger(t)
 	books.UseRoutes([]tracker.Route{dead.Route, well.Route})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() {
-		Deliver(ctx, []Outlet{dead, well}, books, slog.New(slog.DiscardHandler))
-		close(ended)
-	}()
-	defer func() { stop(); <-ended }()
+	all := NewDeliverers(books)
+	all.Use([]Outlet{dead, well}, slog.New(slog.DiscardHandler))
+	defer all.Close(context.WithoutCancel(t.Context()))
 
 	land(t, books, 1)
 	for deadline := time.Now().Add(30 * time.Second); hanging.Load() == 0; pause(t.Context(), 10*time.Millisecond) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -72,12 +73,25 @@ func Refused(err error) error {
 	return &Failure{Err: err, Throttled: true, RetryAfter: refusedWait}
 }
 
-// JudgeKey is Judge for an API with keys: 401 and 403 are Refused.
+// JudgeKey is Judge for an API with keys: 401 is Refused, and so is a 403 in the API's own form. A firewall before the API answers
+// 403 as well, with a page, for what it does not like about one event; that one fails, and no other.
 func JudgeKey(r *Response, now time.Time) error {
-	if r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden {
+	if r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden && isData(r) {
 		return Refused(fmt.Errorf("the endpoint answered %d: it does not take the key, or not for this", r.Status))
 	}
 	return Judge(r, now)
+}
+
+// isData reports whether an answer is what an API sends, JSON or XML, and no page.
+func isData(r *Response) bool {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && (strings.HasSuffix(kind, "/xml") || kind == "application/x-jsv" || kind == "text/jsv"):
+		return true
+	case err == nil && strings.Contains(kind, "html"):
+		return false
+	}
+	return json.Valid(bytes.TrimSpace(r.Body))
 }
 
 // NewJSON is a request with v as JSON for its body, or none where v is nil.

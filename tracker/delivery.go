@@ -49,7 +49,11 @@ type DeliveryOutcome struct {
 	DueAt   time.Time // of the next attempt; with DeliveryDue
 	Ref     string    // what the destination calls the subject; empty: what is known of it stays
 	Skipped bool      // it counts as sent, but the destination had nothing to do with it, so it says nothing of its health
+	Cut     bool      // nobody knows whether it was taken: no failure, so it brings the delivery no nearer to its death
 }
+
+// CutShort is the error of an attempt whose process ended before there was an answer.
+const CutShort = "cut short by the end of the process; nobody knows whether it was taken"
 
 // DestinationState is what the books know of a destination.
 type DestinationState struct {
@@ -58,9 +62,19 @@ type DestinationState struct {
 	DisabledAt    *time.Time `json:"disabled_at,omitempty"`   // nothing but failures for too long, or the endpoint wants no more
 	FailingSince  *time.Time `json:"failing_since,omitempty"` // the first failure after the last success
 	LastSuccessAt *time.Time `json:"last_success_at,omitempty"`
+	HeldUntil     *time.Time `json:"held_until,omitempty"` // nothing is sent before, on any hub
+	HeldBecause   string     `json:"held_because,omitempty"`
+	LeftAlone     bool       `json:"left_alone"` // by the node that answers, for a moment, since its endpoint fails
+	Configured    bool       `json:"configured"` // on the node that answers; else it sends nothing
 	Due           int64      `json:"due"`
 	Dead          int64      `json:"dead"`
-	OldestDueAt   *time.Time `json:"oldest_due_at,omitempty"` // when the oldest of the due ones was made
+	OldestDueAt   *time.Time `json:"oldest_due_at,omitempty"` // since when the one waits that waits the longest
+}
+
+// DestinationName is what a destination is called in the books.
+type DestinationName struct {
+	Network string
+	Name    string
 }
 
 // DeliveryFilter selects deliveries; a zero field selects all.

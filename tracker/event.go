@@ -53,6 +53,13 @@ type Event struct {
 // MaxRef is the longest that a destination may call something, in bytes.
 const MaxRef = 1024
 
+// ExternalRef is what a destination calls something of ours.
+type ExternalRef struct {
+	Destination string `json:"destination"`
+	Subject     string `json:"subject"` // our id of it
+	Ref         string `json:"ref"`
+}
+
 // Route is a destination as the books have to know it: of which events it gets a delivery.
 type Route struct {
 	Destination string // its name, unique in the configuration
@@ -62,5 +69,6 @@ type Route struct {
 	Statuses    []ConversionStatus // of conversions, after the change; empty: all
 	Campaigns   []string           // of conversions and customers, by name; empty: all
 	Ordered     bool               // events of one subject are sent one after the other, each until it is sent or dead
+	BySession   bool               // with Ordered: a conversion comes after its session, and those of one session are one subject
 	Remembers   bool               // its events come with what it called things before
 }

@@ -55,12 +55,8 @@ func deliver(b *testing.B, open func(testing.TB) *ledger.Ledger, others ...http.
 		book(b, l, outlets)
 		b.StartTimer()
 		began := time.Now()
-		ctx, stop := context.WithCancel(b.Context())
-		ended := make(chan struct{})
-		go func() {
-			forward.Deliver(ctx, outlets, l, slog.New(slog.DiscardHandler))
-			close(ended)
-		}()
+		deliverers := forward.NewDeliverers(l)
+		deliverers.Use(outlets, slog.New(slog.DiscardHandler))
 		select {
 		case <-all:
 		case <-time.After(2 * time.Minute):
@@ -68,8 +64,7 @@ func deliver(b *testing.B, open func(testing.TB) *ledger.Ledger, others ...http.
 		}
 		seconds += time.Since(began).Seconds()
 		delivered += benchEvents
-		stop()
-		<-ended
+		deliverers.Close(context.WithoutCancel(b.Context()))
 	}
 	b.ReportMetric(delivered/seconds, "deliveries/s")
 }

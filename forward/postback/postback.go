@@ -23,6 +23,8 @@ type Options struct {
 	Method string
 	// Secret is the key of {sig}; without it there is no such macro.
 	Secret string
+	// Hidden are parts of URL that are secret, such as a token, however short. Nothing that the endpoint sends back of them is kept.
+	Hidden []string
 }
 
 // Postback is a destination.
@@ -56,7 +58,7 @@ func New(o Options) (*Postback, error) {
 	if rest := strings.TrimPrefix(o.URL, u.Scheme+"://"); len(rest) == len(o.URL) || strings.Contains(hostOf(rest), "{") {
 		return nil, errors.New("a macro cannot stand in the url's scheme or host")
 	}
-	return &Postback{template: t, host: u.Host, method: o.Method, secret: []byte(o.Secret), secrets: t.secrets()}, nil
+	return &Postback{template: t, host: u.Host, method: o.Method, secret: []byte(o.Secret), secrets: append(t.secrets(), o.Hidden...)}, nil
 }
 
 func hostOf(rest string) string {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -53,7 +55,7 @@ func received(t *testing.T, o Options, e tracker.Event) (*http.Request, string) 
 
 func TestMacros(t *testing.T) {
 	got, _ := received(t, Options{URL: "/pb/{txn_id}?s={sub1}&raw={_sub1}&u={sub2}&a={amount}&p={payout}{currency}&st={status:Approved=sale pending=hold}&g={gclid}&c={coupon}&who={affiliate}"}, sale())
-	want := "/pb/order+7%2F8?s=s%261&raw=s&1&u=%C3%BC&a=99.90&p=9.99EUR&st=sale&g=g-1&c=&who=Ann+%26+Co"
+	want := "/pb/order%207%2F8?s=s%261&raw=s&1&u=%C3%BC&a=99.90&p=9.99EUR&st=sale&g=g-1&c=&who=Ann+%26+Co"
 	if got.RequestURI != want || got.Method != http.MethodGet {
 		t.Errorf("%s %s\nwant %s", got.Method, got.RequestURI, want)
 	}
@@ -124,4 +126,20 @@ func FuzzTemplate(f *testing.F) {
 			t.Errorf("%q with %q goes to %s", text, sub1, r.URL.Host)
 		}
 	})
+}
+
+// A macro that the event has no value for is counted, by its name, and left empty.
+func TestUnresolvedMacrosAreCounted(t *testing.T) {
+	count := func(macro string) float64 {
+		var m dto.Metric
+		if err := unresolved.WithLabelValues(macro).Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		return m.GetCounter().GetValue()
+	}
+	coupon, amount := count("coupon"), count("amount")
+	got, _ := received(t, Options{URL: "/pb?c={coupon}&a={amount}"}, sale())
+	if got.RequestURI != "/pb?c=&a=99.90" || count("coupon") != coupon+1 || count("amount") != amount {
+		t.Errorf("%s: of the coupon %v are counted, of the amount %v", got.RequestURI, count("coupon")-coupon, count("amount")-amount)
+	}
 }

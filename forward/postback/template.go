@@ -23,6 +23,7 @@ type template struct {
 type macro struct {
 	name  string
 	raw   bool              // not encoded
+	path  bool              // it stands in the path, or in what is no query yet
 	names map[string]string // what the receiver calls a value, by the value in lower case; nil: as we do
 }
 
@@ -48,9 +49,16 @@ func parseTemplate(text string) (t template, err error) {
 		if err != nil {
 			return template{}, err
 		}
+		m.path = !strings.Contains(strings.Join(t.texts, ""), "?")
 		t.macros = append(t.macros, m)
 		rest = after
 	}
+}
+
+// CheckMacros returns an error for a URL with a macro that there is not, or with one that has no end.
+func CheckMacros(url string) error {
+	_, err := parseTemplate(url)
+	return err
 }
 
 // parseMacro reads what stands between the braces: a name, or _name, or name:value=theirs value=theirs.
@@ -80,8 +88,11 @@ func (m macro) value(values map[string]string) string {
 	if theirs, ok := m.names[strings.ToLower(value)]; ok {
 		value = theirs
 	}
-	if m.raw {
+	switch {
+	case m.raw:
 		return harmless(value)
+	case m.path:
+		return url.PathEscape(value) // a plus is a plus there, not a blank
 	}
 	return url.QueryEscape(value)
 }

@@ -39,7 +39,10 @@ func (l *Ledger) ClaimDeliveries(
 			UPDATE delivery SET due_at = $4, holder = $6, attempts = attempts + 1, step = step + 1, updated_at = $3
 			WHERE id IN (SELECT id FROM taken)
 			RETURNING `+deliveryColumns, network, destination, millis(now), millis(now.Add(lease)), limit, *l.node.Load())
-		return err
+		if err != nil {
+			return err
+		}
+		return logCutShort(ctx, tx, network, claimed)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming deliveries: %w", err)
@@ -48,8 +51,9 @@ func (l *Ledger) ClaimDeliveries(
 	return claimed, nil
 }
 
-// ReleaseDeliveries gives back what was claimed and not sent: it is due at once, and the attempt does not count. What another
-// hub has claimed since stays that hub's.
+// ReleaseDeliveries gives back what was claimed and not sent: it is due at once, and the attempt does not count. What was never
+// tried is due since it was made, so that no repeat of another comes before it. What another hub has claimed since stays that
+// hub's.
 func (l *Ledger) ReleaseDeliveries(ctx context.Context, network string, unsent []tracker.Delivery) error {
 	if len(unsent) == 0 {
 		return nil
@@ -61,7 +65,8 @@ func (l *Ledger) ReleaseDeliveries(ctx context.Context, network string, unsent [
 	table, args := l.db.Values(Rows{Table: "unsent", Len: len(unsent), Columns: []Column{{Name: "id", Text: id}, {Name: "lease", Int: lease}}})
 	args = append(args, network, millis(l.now()))
 	err := l.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE delivery SET due_at = $%d, holder = '', attempts = attempts - 1, step = step - 1
+		_, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE delivery SET due_at = CASE attempts WHEN 1 THEN created_at ELSE $%d END,
+			holder = '', attempts = attempts - 1, step = step - 1
 			FROM %s WHERE delivery.id = unsent.id AND delivery.due_at = unsent.lease AND delivery.network = $%d
 			AND delivery.state = 'due' AND delivery.step > 0`,
 			len(args), table, len(args)-1), args...)
@@ -145,16 +150,20 @@ func (l *Ledger) writeAttempts(ctx context.Context, tx *sql.Tx, outcomes []track
 
 func (l *Ledger) writeStates(ctx context.Context, tx *sql.Tx, outcomes []tracker.DeliveryOutcome) error {
 	size := len(outcomes)
-	id, state, due, now := make([]string, size), make([]string, size), make([]int64, size), make([]int64, size)
+	id, state, due, now, cut := make([]string, size), make([]string, size), make([]int64, size), make([]int64, size), make([]int64, size)
 	at := millis(l.now())
 	for i, o := range outcomes {
 		id[i], state[i], due[i], now[i] = o.ID, string(o.State), millis(o.DueAt), at
+		if o.Cut {
+			cut[i] = 1
+		}
 	}
 	table, args := l.db.Values(Rows{Table: "outcome", Len: size, Columns: []Column{
 		{Name: "id", Text: id}, {Name: "state", Text: state}, {Name: "due_at", Int: due}, {Name: "now", Int: now},
+		{Name: "cut", Int: cut},
 	}})
 	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = outcome.state, updated_at = outcome.now,
-		holder = '', due_at = CASE outcome.state WHEN 'due' THEN outcome.due_at ELSE delivery.due_at END
+		step = delivery.step - outcome.cut, holder = '', due_at = CASE outcome.state WHEN 'due' THEN outcome.due_at ELSE delivery.due_at END
 		FROM `+table+` WHERE delivery.id = outcome.id AND delivery.state = 'due'`, args...)
 	if err != nil {
 		return fmt.Errorf("writing the deliveries' states: %w", err)
@@ -256,7 +265,8 @@ func (l *Ledger) RetryDeliveries(ctx context.Context, network string, f tracker.
 		if f.State == tracker.DeliveryDue { // what is being sent has an attempt that is counted and not logged yet
 			s.text += ` AND EXISTS (SELECT 1 FROM delivery_attempt a WHERE a.delivery_id = delivery.id AND a.n = delivery.attempts)`
 		}
-		query := `UPDATE delivery SET step = CASE state WHEN 'due' THEN step ELSE 0 END, state = 'due', due_at = ` + s.bind(before) + `, updated_at = ` + s.bind(before+1) +
+		query := `UPDATE delivery SET step = CASE state WHEN 'due' THEN step ELSE 0 END,
+			again_at = CASE state WHEN 'due' THEN again_at ELSE ` + s.bind(before) + ` END, state = 'due', due_at = ` + s.bind(before) + `, updated_at = ` + s.bind(before+1) +
 			` WHERE id IN (SELECT id FROM delivery` + s.text + ` ORDER BY created_at, id LIMIT ` + s.bind(retryStep) + `)`
 		err := l.write(ctx, func(tx *sql.Tx) error {
 			done, err := tx.ExecContext(ctx, query, s.args...)

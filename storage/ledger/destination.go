@@ -11,7 +11,7 @@ import (
 )
 
 // successWithin is how exactly the time of a destination's last success is kept.
-const successWithin = time.Minute
+const successWithin = time.Second
 
 // noteHealth notes what the outcomes say of the destination: since when there are nothing but failures, and when the last
 // success was. An event that it refuses for good is no failure of its own. Where all is known already it writes nothing.
@@ -21,7 +21,7 @@ func (l *Ledger) noteHealth(
 	now, success, failure := l.now(), false, false
 	for _, o := range outcomes {
 		success = success || o.State == tracker.DeliverySent && !o.Skipped
-		failure = failure || o.State == tracker.DeliveryDue
+		failure = failure || o.State == tracker.DeliveryDue && !o.Cut
 	}
 	if !success && !failure {
 		return nil
@@ -44,13 +44,14 @@ func (l *Ledger) noteHealth(
 }
 
 // PauseDestination stops the deliveries of a destination on all hubs, or lets them go on. What is due waits. To go on also ends
-// that the destination was disabled.
+// that the destination was disabled, and what its endpoint has asked for.
 func (l *Ledger) PauseDestination(ctx context.Context, network, name string, paused bool) error {
 	err := l.write(ctx, func(tx *sql.Tx) error {
 		query := `INSERT INTO destination (network, name, paused, disabled_at, failing_since, last_success_at)
 			VALUES ($1, $2, true, 0, 0, 0) ON CONFLICT (network, name) DO UPDATE SET paused = true`
 		if !paused {
-			query = `UPDATE destination SET paused = false, disabled_at = 0, failing_since = 0 WHERE network = $1 AND name = $2`
+			query = `UPDATE destination SET paused = false, disabled_at = 0, failing_since = 0, hold_until = 0, hold_why = ''
+				WHERE network = $1 AND name = $2`
 		}
 		_, err := tx.ExecContext(ctx, query, network, name)
 		return err
@@ -81,19 +82,37 @@ func (l *Ledger) DisableDestination(ctx context.Context, network, name string) (
 	return disabled, nil
 }
 
+// HoldDestination lets no hub send to a destination before that time. A longer hold stays; letting the destination go on ends it.
+func (l *Ledger) HoldDestination(ctx context.Context, network, name string, until time.Time, why string) error {
+	err := l.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO destination (network, name, paused, disabled_at, failing_since, last_success_at, hold_until, hold_why)
+			VALUES ($1, $2, false, 0, 0, 0, $3, $4) ON CONFLICT (network, name) DO UPDATE
+			SET hold_until = excluded.hold_until, hold_why = excluded.hold_why WHERE destination.hold_until < excluded.hold_until`,
+			network, name, millis(until), harmless(why, maxError))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("holding a destination: %w", err)
+	}
+	return nil
+}
+
 // DestinationState returns what the books know of a destination, also of one that they have not heard of. It counts what is due
 // and what is dead.
 func (l *Ledger) DestinationState(ctx context.Context, network, name string) (tracker.DestinationState, error) {
-	s := tracker.DestinationState{Name: name}
+	s, now := tracker.DestinationState{Name: name}, millis(l.now())
 	err := l.view(ctx, func(tx *sql.Tx) error {
-		var disabled, failing, success, oldest int64
-		err := tx.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since, last_success_at FROM destination
-			WHERE network = $1 AND name = $2`, network, name).Scan(&s.Paused, &disabled, &failing, &success)
+		var disabled, failing, success, held, oldest int64
+		err := tx.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since, last_success_at, hold_until, hold_why FROM destination
+			WHERE network = $1 AND name = $2`, network, name).Scan(&s.Paused, &disabled, &failing, &success, &held, &s.HeldBecause)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		s.DisabledAt, s.FailingSince, s.LastSuccessAt = timeOrNil(disabled), timeOrNil(failing), timeOrNil(success)
-		err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(min(created_at), 0) FROM delivery
+		if s.HeldUntil = timeOrNil(held); held <= now {
+			s.HeldUntil, s.HeldBecause = nil, ""
+		}
+		err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(min(CASE again_at WHEN 0 THEN created_at ELSE again_at END), 0) FROM delivery
 			WHERE network = $1 AND destination = $2 AND state = 'due'`, network, name).Scan(&s.Due, &oldest)
 		if err != nil {
 			return err
@@ -108,12 +127,12 @@ func (l *Ledger) DestinationState(ctx context.Context, network, name string) (tr
 	return s, nil
 }
 
-// MayDeliver reports whether a destination is neither paused nor disabled, and since when it has known nothing but failures.
+// MayDeliver reports whether a destination is neither paused nor disabled nor held, and since when it has known nothing but failures.
 func (l *Ledger) MayDeliver(ctx context.Context, network, name string) (may bool, failingSince time.Time, err error) {
 	var paused bool
-	var disabled, failing int64
-	err = l.db.Read.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since FROM destination
-		WHERE network = $1 AND name = $2`, network, name).Scan(&paused, &disabled, &failing)
+	var disabled, failing, held int64
+	err = l.db.Read.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since, hold_until FROM destination
+		WHERE network = $1 AND name = $2`, network, name).Scan(&paused, &disabled, &failing, &held)
 	if errors.Is(err, sql.ErrNoRows) {
 		return true, time.Time{}, nil
 	}
@@ -123,7 +142,7 @@ func (l *Ledger) MayDeliver(ctx context.Context, network, name string) (may bool
 	if failing > 0 {
 		failingSince = fromMillis(failing)
 	}
-	return !paused && disabled == 0, failingSince, nil
+	return !paused && disabled == 0 && held <= millis(l.now()), failingSince, nil
 }
 
 // dropStep is how many deliveries one transaction forgets.

@@ -23,6 +23,7 @@ type happened struct {
 	network  string
 	subject  string
 	lane     string // what it happened to, or belongs to
+	session  string // of a conversion
 	n        int64
 	class    tracker.Class            // of a session
 	status   tracker.ConversionStatus // of a conversion
@@ -75,7 +76,10 @@ func (e *events) tell(h happened) {
 			continue
 		}
 		lane := ""
-		if r.Ordered {
+		switch {
+		case r.Ordered && r.BySession && h.session != "":
+			lane = h.session
+		case r.Ordered:
 			lane = h.lane
 		}
 		e.lanes = append(e.lanes, lane)
@@ -110,6 +114,7 @@ func (e *events) tellConversion(c *bookedConversion) {
 		}
 		e.tell(happened{
 			kind: kind, network: c.Network, subject: c.ID, lane: c.ID, n: int64(entry.N), status: entry.Status, campaign: c.Campaign,
+			session: c.SessionID,
 		})
 	}
 }

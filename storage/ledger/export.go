@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -9,10 +10,11 @@ import (
 
 // The kinds of object that Export yields.
 const (
-	KindSession     = "session"     // tracker.BookedSession
-	KindCustomer    = "customer"    // tracker.Customer
-	KindTransaction = "transaction" // tracker.Transaction
-	KindConversion  = "conversion"  // tracker.Conversion, with its history
+	KindSession     = "session"      // tracker.BookedSession
+	KindCustomer    = "customer"     // tracker.Customer
+	KindTransaction = "transaction"  // tracker.Transaction
+	KindConversion  = "conversion"   // tracker.Conversion, with its history
+	KindExternalRef = "external_ref" // tracker.ExternalRef, of one of those
 )
 
 // Export calls yield with everything that the network's books have of a person, kind by kind: of a visitor with the customers
@@ -25,11 +27,43 @@ func (l *Ledger) Export(
 	if err != nil {
 		return fmt.Errorf("exporting: %w", l.told(err))
 	}
-	e := exporter{ledger: l, network: network, yield: yield, seen: map[string]bool{}}
+	e := exporter{ledger: l, network: network, seen: map[string]bool{}}
+	e.yield = func(kind string, object any) error {
+		if err := yield(kind, object); err != nil {
+			return err
+		}
+		return l.exportRefs(ctx, network, object, yield)
+	}
 	if err := e.export(ctx, p); err != nil {
 		return fmt.Errorf("exporting: %w", err)
 	}
 	return nil
+}
+
+// exportRefs yields what destinations call the object.
+func (l *Ledger) exportRefs(ctx context.Context, network string, object any, yield func(kind string, object any) error) error {
+	subject := ""
+	switch o := object.(type) {
+	case tracker.BookedSession:
+		subject = o.ID.String()
+	case tracker.Customer:
+		subject = o.ID
+	case tracker.Transaction:
+		subject = o.ID
+	case tracker.Conversion:
+		subject = o.ID
+	}
+	refs, err := read(ctx, l, "what destinations call it", scanExternalRef,
+		`SELECT destination, subject, ref FROM external_ref WHERE network = $1 AND subject = $2 ORDER BY destination`, network, subject)
+	for i := 0; err == nil && i < len(refs); i++ {
+		err = yield(KindExternalRef, refs[i])
+	}
+	return err
+}
+
+func scanExternalRef(rows *sql.Rows) (r tracker.ExternalRef, err error) {
+	err = rows.Scan(&r.Destination, &r.Subject, &r.Ref)
+	return r, err
 }
 
 // person is whom a subject names.

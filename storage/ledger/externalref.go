@@ -48,11 +48,9 @@ func (l *Ledger) addMemory(ctx context.Context, d tracker.Delivery, e *tracker.E
 			return err
 		}
 	}
-	if d.Step > 1 {
-		var logged bool
-		err = l.db.Read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM delivery_attempt WHERE delivery_id = $1 AND n = $2)`,
-			d.ID, d.Attempts-1).Scan(&logged)
-		e.InDoubt = !logged
+	if d.Attempts > 1 {
+		err = l.db.Read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM delivery_attempt WHERE delivery_id = $1 AND n = $2 AND error = $3)`,
+			d.ID, d.Attempts-1, tracker.CutShort).Scan(&e.InDoubt)
 	}
 	if err != nil {
 		return l.told(fmt.Errorf("looking for the attempt before: %w", err))

@@ -23,6 +23,7 @@ var deliveryTests = []test{
 	{"what was claimed and not sent", testRelease},
 	{"skipped and refused for good", testNoWord},
 	{"one after the other", testLanes},
+	{"a conversion after its session", testSessionLanes},
 	{"many hubs claim each once", testClaimTogether},
 	{"an older copy tells again, under the same ids", testDeliveriesAfterRollback},
 	{"retry, and a range", testRetry},
@@ -408,6 +409,30 @@ func testErasedDeliveries(t *testing.T, db Database) {
 				t.Errorf("another person's %s has lost its answer", d.Kind)
 			}
 		}
+	}
+}
+
+func testSessionLanes(t *testing.T, db Database) {
+	s := newShop(t, db)
+	s.UseRoutes([]tracker.Route{{Destination: sink, Network: s.network, Kinds: tracker.EventKinds, Ordered: true, BySession: true}})
+	batch := Sessions(1, 1)
+	batch[0].Session.Network, batch[0].Session.Code = s.network, "ann"
+	apply(t, s.Ledger, newOrigin(), batch)
+	n := s.sale("1", 1000)
+	n.Evidence, n.OccurredAt = tracker.Evidence{Session: batch[0].Session.ID}, batch[0].Session.Time.Add(time.Second)
+	s.report(n)
+	session := s.claim(10)
+	if len(session) != 1 || session[0].Kind != tracker.EventSession {
+		t.Fatalf("first goes %+v", session)
+	}
+	s.finish(tracker.DeliveryDue, time.Hour, session...)
+	if overtaken := s.claim(10); len(overtaken) > 0 {
+		t.Fatalf("the session is overtaken by %+v", overtaken)
+	}
+	s.pass(time.Hour)
+	s.finish(tracker.DeliverySent, 0, s.claim(10)...)
+	if sale := s.claim(10); len(sale) != 1 || sale[0].Kind != tracker.EventConversion {
+		t.Errorf("then goes %+v", sale)
 	}
 }
 

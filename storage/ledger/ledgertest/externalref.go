@@ -4,12 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 var externalRefTests = []test{
 	{"what a destination called it", testExternalRefs},
 	{"an attempt of which nothing was heard", testInDoubt},
+	{"a person's export", testExportedRefs},
 	{"what a destination called the erased", testErasedRefs},
 }
 
@@ -79,6 +81,27 @@ func testExternalRefs(t *testing.T, db Database) {
 		if e := s.event(d); e.Ref != "" || e.SessionRef != "" {
 			t.Errorf("another destination is told %q and %q", e.Ref, e.SessionRef)
 		}
+	}
+}
+
+func testExportedRefs(t *testing.T, db Database) {
+	s := remembering(t, db)
+	n := s.sale("1", 1000)
+	sale := s.report(n)
+	s.finishAs(tracker.DeliverySent, "their sale", s.claim(10)...)
+	visitor, err := tracker.ParseVisitorID(sale.VisitorID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refs []tracker.ExternalRef
+	err = s.Export(s.Context(), s.network, tracker.Subject{Visitor: visitor}, func(kind string, object any) error {
+		if kind == ledger.KindExternalRef {
+			refs = append(refs, object.(tracker.ExternalRef))
+		}
+		return nil
+	})
+	if err != nil || len(refs) != 1 || refs[0] != (tracker.ExternalRef{Destination: sink, Subject: sale.ID, Ref: "their sale"}) {
+		t.Errorf("exported are %+v, %v", refs, err)
 	}
 }
 

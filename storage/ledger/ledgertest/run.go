@@ -68,6 +68,7 @@ var groups = []struct {
 	{"erase", eraseTests, together},
 	{"retention", retentionTests, !together},
 	{"delivery", deliveryTests, together},
+	{"delivery hold", deliveryHoldTests, !together},
 	{"catalog event", catalogEventTests, !together},
 	{"external ref", externalRefTests, !together},
 	{"alias", aliasTests, together},
