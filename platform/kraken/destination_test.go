@@ -329,7 +329,7 @@ func TestForwardInDoubt(t *testing.T) {
 }
 
 // A token is obtained once for all, again when it has expired, and not again and again where none is good.
-func TestForwardTokens(t *testing.T) {
+func TestForwardTokensAtOnce(t *testing.T) {
 	expired := withCode("AUTHORIZATION", "KT-CT-1124", "")
 	s := newScript(t, says(200, made), expired, says(200, made))
 	now := epoch

@@ -15,7 +15,6 @@ import (
 var addSessionTests = []test{
 	{"one like those from the edge", testAddSession},
 	{"by the link's number", testAddSessionByNumber},
-	{"the same again, also at once", testAddSessionAgain},
 	{"on a link that is not live", testAddSessionDead},
 	{"in the place of one rebuilt from a token", testAddSessionRebuilt},
 	{"of a visitor who was erased", testAddSessionErased},

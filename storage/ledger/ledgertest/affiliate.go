@@ -20,7 +20,6 @@ var affiliateTests = []test{
 	{"another network's affiliate is not found", testAffiliateTenancy},
 	{"one with a link or a coupon cannot be deleted", testAffiliateDelete},
 	{"pages and filters", testAffiliatePages},
-	{"two ledgers make the same at once", testAffiliateTogether},
 }
 
 func makeAffiliate(t *testing.T, l *ledger.Ledger, network, name string) tracker.Affiliate {

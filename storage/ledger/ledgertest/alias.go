@@ -14,7 +14,6 @@ import (
 
 var aliasTests = []test{
 	{"aliases are short, unique and stay", testAliases},
-	{"aliases that many ask for at once", testAliasesAtOnce},
 	{"sessions of conversions", testSessionsOf},
 }
 

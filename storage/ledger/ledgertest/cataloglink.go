@@ -19,7 +19,6 @@ var catalogLinkTests = []test{
 	{"the version moves with all that an edge could notice", testCatalogVersion},
 	{"another network's link is not found", testLinkTenancy},
 	{"pages and filters", testLinkPages},
-	{"two ledgers make the same at once", testLinkTogether},
 }
 
 // createLink creates an enabled link in network acme.

@@ -17,7 +17,6 @@ var conversionTests = []test{
 	{"a conversion comes back as it was reported", testConversion},
 	{"parts and their wages", testParts},
 	{"a repeat gets the same bytes", testRepeat},
-	{"many repeats at once count once", testRepeatsAtOnce},
 	{"a repeat with other content", testPolicies},
 	{"refused repeats are noted, and not for ever", testRefused},
 	{"an update by a repeat", testUpdatePolicy},

@@ -12,10 +12,6 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-var chaosTests = []test{
-	{"no interleaving leaves the books unbalanced", testInterleaving},
-}
-
 // testInterleaving lets many create, change, refund, reverse and erase the same few conversions at once, by the API and by
 // the edge, on two ledgers.
 func testInterleaving(t *testing.T, db Database) {

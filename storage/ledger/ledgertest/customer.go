@@ -18,11 +18,9 @@ var customerTests = []test{
 	{"bound to who brought them", testBindCustomer},
 	{"organic ones", testOrganicCustomer},
 	{"repeats and conflicts", testRepeatCustomer},
-	{"reported by many at once", testCustomersAtOnce},
 	{"filters and pages", testCustomers},
 	{"changes", testUpdateCustomer},
 	{"transactions and their sums", testTransactions},
-	{"transactions of many at once", testTransactionsAtOnce},
 	{"transactions by filters and pages", testTransactionList},
 	{"another network's", testCustomerTenancy},
 }

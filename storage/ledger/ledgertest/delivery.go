@@ -24,7 +24,6 @@ var deliveryTests = []test{
 	{"skipped and refused for good", testNoWord},
 	{"one after the other", testLanes},
 	{"a conversion after its session", testSessionLanes},
-	{"many hubs claim each once", testClaimTogether},
 	{"an older copy tells again, under the same ids", testDeliveriesAfterRollback},
 	{"retry, and a range", testRetry},
 	{"retry what waits, and not what is being sent", testHurry},

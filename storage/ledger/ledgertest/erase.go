@@ -21,8 +21,6 @@ var eraseTests = []test{
 	{"a visitor with everything that is theirs", testEraseVisitor},
 	{"a customer with everything that is theirs", testEraseCustomer},
 	{"what is on its way lands blank", testEraseOnTheWay},
-	{"while hubs apply", testEraseWhileApplying},
-	{"while others book", testEraseWhileBooking},
 	{"money stays and repeats are known", testErasedRepeats},
 	{"what was taken back before is gone as well", testErasedAnswers},
 	{"what earned nobody anything", testErasedUnearned},

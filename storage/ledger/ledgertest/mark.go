@@ -12,7 +12,6 @@ import (
 
 var markTests = []test{
 	{"settled is the cursor nine marks back", testSettled},
-	{"two hubs write one mark", testOneMark},
 	{"a jump of the clock is worth one mark", testClockForward},
 	{"a clock set back does not stop the marks", testClockBack},
 }

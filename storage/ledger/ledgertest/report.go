@@ -19,7 +19,6 @@ import (
 var reportTests = []test{
 	{"clicks are what a plain count says", testReportClicks},
 	{"unique clicks", testUniques},
-	{"unique clicks of two hubs at once", testUniquesTogether},
 	{"clicks and money in one line", testReportLines},
 	{"money by sub-id", testReportSubs},
 	{"filters and another network's", testReportFilters},

@@ -14,7 +14,6 @@ import (
 var transactionListTests = []test{
 	{"all are added", testAddTransactions},
 	{"all or none", testAddTransactionsFails},
-	{"of two hubs at once", testAddTransactionsAtOnce},
 	{"country and first CPA commission", testTransactionCountry},
 	{"customer of a session", testCustomerBySession},
 }

@@ -1,3 +1,7 @@
+//go:build !race
+
+// One goroutine moves thousands of rows: the race detector has nothing to see, and takes a minute for it.
+
 package sqlite
 
 import (
