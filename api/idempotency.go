@@ -27,6 +27,14 @@ func checkIdempotencyKey(h http.Header, operation string, reports bool) error {
 	return nil
 }
 
+// idempotencyNote is what the document says of the header at reports that refuse it.
+func idempotencyNote(o operation) string {
+	if !o.replays || o.id == idempotencyOperation {
+		return ""
+	}
+	return " A request with the header Idempotency-Key is refused: the external id is what a repeat is known by."
+}
+
 func isIdempotencyKey(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {

@@ -67,7 +67,7 @@ func describeOperation[I any](a *API, o operation) huma.Operation {
 	resource, _, _ := strings.Cut(string(o.scope), ":")
 	op := huma.Operation{
 		OperationID: o.id, Method: o.method, Path: "/" + o.path, Summary: o.summary, Tags: []string{resource},
-		Description: strings.TrimSpace(fmt.Sprintf("%s\n\nNeeds the scope `%s`.", o.about, o.scope)),
+		Description: strings.TrimSpace(fmt.Sprintf("%s%s\n\nNeeds the scope `%s`.", o.about, idempotencyNote(o), o.scope)),
 		Metadata:    map[string]any{scopeKey: o.scope, replaysKey: o.replays},
 		// OpenAPI 3.1 lets roles stand here for schemes other than OAuth's.
 		Security:      []map[string][]string{{"bearer": {string(o.scope)}}, {"header": {string(o.scope)}}},

@@ -23,6 +23,7 @@ type openAPI struct {
 	Paths map[string]map[string]struct {
 		OperationID string                `json:"operationId"`
 		Summary     string                `json:"summary"`
+		Description string                `json:"description"`
 		Security    []map[string][]string `json:"security"`
 		Responses   map[string]any        `json:"responses"`
 		RequestBody *struct {
@@ -49,6 +50,21 @@ func readDocument(t *testing.T) (openAPI, string) {
 		t.Fatalf("the document is not JSON: %v", err)
 	}
 	return document, w.Body.String()
+}
+
+func TestDocumentSaysWhoRefusesIdempotencyKeys(t *testing.T) {
+	document, _ := readDocument(t)
+	for path, want := range map[string]string{
+		"/conversions": "An Idempotency-Key is honoured", "/refunds": "Idempotency-Key is refused",
+		"/customers": "Idempotency-Key is refused", "/transactions": "Idempotency-Key is refused",
+	} {
+		if got := document.Paths[path]["post"].Description; !strings.Contains(got, want) {
+			t.Errorf("%s says %q, want %q", path, got, want)
+		}
+	}
+	if got := document.Paths["/affiliates"]["post"].Description; strings.Contains(got, "Idempotency-Key") {
+		t.Errorf("affiliates take no notice of a key, and say %q", got)
+	}
 }
 
 func TestDocumentSaysWhatIsRequiredAndWhatIsAnObject(t *testing.T) {

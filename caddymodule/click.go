@@ -13,8 +13,10 @@ import (
 const maxHost = 253
 
 // follow answers a request that may be a click: with a status if we answer it ourselves, with a promise if the visitor gets a
-// cookie beside the site's answer.
-func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor, ref tracker.Referral) (p *promise, status int) {
+// cookie beside the site's answer. handed: it may carry a session that another site handed over.
+func (h *Handler) follow(
+	w http.ResponseWriter, r *http.Request, v *visitor, ref tracker.Referral, handed bool,
+) (p *promise, status int) {
 	if ref.Link != nil && ref.Redirect {
 		return nil, h.redirect(w, r, v, ref)
 	}
@@ -24,11 +26,13 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visitor, ref
 		}
 		return nil, 0
 	}
-	if p, ours := h.receive(r, v); ours {
-		if p == nil && h.refuses(tracker.Classify(r.Header)) {
-			return nil, refuse(w) // so that the person's own visit takes the session over
+	if handed {
+		if p, ours := h.receive(r, v); ours {
+			if p == nil && h.refuses(tracker.Classify(r.Header)) {
+				return nil, refuse(w) // so that the person's own visit takes the session over
+			}
+			return p, 0
 		}
-		return p, 0
 	}
 	if ref.Link == nil || v.refused() && isCounted(r) {
 		return nil, 0

@@ -329,6 +329,9 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	known, click := h.cookie.sent(r), (ref.Link != nil || before != nil) && isGet(r)
 	var v *visitor
 	var p *promise
+	if click {
+		late = newLateWriter(w, nil, nil, click) // an error route comes after the writer of the handler that took the click
+	}
 	switch {
 	case before != nil && before.handler.network == h.network:
 		v = before
@@ -337,7 +340,7 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	case ref.Link != nil, handed, known && h.ForwardHeader != nil:
 		v = h.visitor(r, arrived)
 		repl.Map(v.value)
-		p, status = h.follow(w, r, v, ref)
+		p, status = h.follow(w, r, v, ref, handed)
 		late = newLateWriter(w, p, nil, click) // now: a panic below must not lose what the journal has been promised
 		if ref.Link != nil || p != nil {
 			caddyhttp.SetVar(r.Context(), followedVar, v)
@@ -365,15 +368,16 @@ const followedVar = "affiliate.visitor"
 // over. For almost every request there is neither, and nothing is allocated, nor the clock read, to say so.
 //
 // A request may pass several handlers: of nested routes, of several networks, of error routes. It is one click, which the first
-// that knows its link takes. The others find before, the visitor as that one left them, and nothing else.
+// that knows its link takes. The others find before, the visitor as that one left them, and nothing else, whatever has become of
+// the URL meanwhile.
 func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, arrived time.Time, handed bool, before *visitor) {
+	if before, _ = caddyhttp.GetVar(r.Context(), followedVar).(*visitor); before != nil {
+		return ref, arrived, false, before
+	}
 	handed = strings.Contains(r.URL.RawQuery, tracker.HandoffParam)
 	named := h.rules.Maybe(r.Host, r.URL.Path, r.URL.RawQuery)
 	if !named && !handed {
 		return ref, arrived, false, nil
-	}
-	if before, _ = caddyhttp.GetVar(r.Context(), followedVar).(*visitor); before != nil {
-		return ref, arrived, false, before
 	}
 	arrived = time.Now()
 	if named {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 // TestTwiceIsOneClick sends clicks through sites whose requests pass several handlers.
@@ -25,6 +28,25 @@ func TestTwiceIsOneClick(t *testing.T) {
 		"an error route, stripped": `affiliate { strip }
 			route { affiliate_probe }
 			handle_errors {
+				affiliate
+				respond "{affiliate.code} {affiliate.class}" 200
+			}`,
+		"an error route whose answers caches may keep": `affiliate
+			route { affiliate_probe }
+			handle_errors {
+				affiliate
+				header Cache-Control "public, max-age=600"
+				respond "{affiliate.code} {affiliate.class}" 200
+			}`,
+		"an error route of another network": `affiliate
+			route { affiliate_probe }
+			handle_errors {
+				affiliate { network other }
+				header Cache-Control "public, max-age=600"
+				respond "demo human" 200
+			}`,
+		"a nested route, stripped": `route {
+				affiliate { strip }
 				affiliate
 				respond "{affiliate.code} {affiliate.class}" 200
 			}`,
@@ -83,6 +105,40 @@ func TestTwiceHandedOver(t *testing.T) {
 	})
 }
 
+// The inner handler sees the click that the outer one has taken, though the URL does not name it any more.
+func TestTwiceStripped(t *testing.T) {
+	e := newEdge(t, Handler{Strip: true, ForwardHeader: &ForwardHeader{Key: strings.Repeat("k", 32)}})
+	_, former := e.seal("other", time.Hour)
+	for name, cookies := range map[string][]request{"a new visitor": nil, "one who came by another link": {former}} {
+		_, r := e.askTwice("http://shop.test/?via=demo", cookies...)
+		if got := r.Header.Get(sessionField); !strings.Contains(got, `code="demo"`) {
+			t.Errorf("%s: the upstream got %q", name, got)
+		}
+	}
+}
+
+// What is handed over to one network is no token that another one refuses.
+func TestTwiceHandedOverToOneNetwork(t *testing.T) {
+	key := &ForwardHeader{Key: strings.Repeat("k", 32)}
+	e := newEdge(t, Handler{ForwardHeader: key})
+	other := &Handler{Network: "other", ForwardHeader: key, logger: slog.New(slog.DiscardHandler)}
+	if err := other.use(e.app); err != nil {
+		t.Fatal(err)
+	}
+	token, _ := e.seal("demo", time.Second)
+	sealed, err := e.app.sealer().SealHandoff("default", token.Visitor, token.Last, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := e.app.sealer().Seal(tracker.Token{Network: "other", Visitor: token.Visitor, First: token.Last, Last: token.Last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted(t, counts{"handoffs": 1}, func() {
+		e.askBoth(other, "http://shop.test/?aff_click="+sealed, header("Cookie", other.cookie.plain+"="+theirs))
+	})
+}
+
 func TestTwiceWithdrawn(t *testing.T) {
 	e := newEdge(t, Handler{Consent: byCookie()})
 	_, own := e.seal("demo", time.Hour)
@@ -96,10 +152,16 @@ func TestTwiceWithdrawn(t *testing.T) {
 // askTwice sends a request through the handler twice, one around the other, and returns what the site saw of it.
 func (e *edge) askTwice(url string, changes ...request) (res *httptest.ResponseRecorder, seen *http.Request) {
 	e.t.Helper()
+	return e.askBoth(e.Handler, url, changes...)
+}
+
+// askBoth is askTwice with another handler inside.
+func (e *edge) askBoth(inner *Handler, url string, changes ...request) (res *httptest.ResponseRecorder, seen *http.Request) {
+	e.t.Helper()
 	res = httptest.NewRecorder()
 	r := caddyhttp.PrepareRequest(newRequest(url, changes...), caddy.NewReplacer(), res, new(caddyhttp.Server))
 	err := e.ServeHTTP(res, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		return e.Handler.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		return inner.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 			seen = r
 			return nil
 		}))

@@ -3,9 +3,10 @@ package tracker
 import "strings"
 
 // MaxCookies is how many cookies of one name are decrypted. Browsers send one; more are somebody's attempt to hide it among
-// others, and each costs a microsecond. So many texts that may be tokens of ours do not fit into 16 KiB, the longest header that
-// Caddy reads by default; what cannot be a token is passed over without being decrypted.
-const MaxCookies = 16 << 10 / (len("a=; "+tokenVersion+"01234567.") + smallestSealed)
+// others, and each costs a microsecond. So many texts that may be tokens of ours do not fit into 20 KiB, the longest header that is
+// read by default: Caddy's limit is 16 KiB, to which net/http adds 4 KiB over HTTP/1. What cannot be a token is passed over without
+// being decrypted.
+const MaxCookies = 20 << 10 / (len("a=; "+tokenVersion+"01234567.") + smallestSealed)
 
 // CookieValues calls yield with the value of every cookie of exactly that name over all Cookie headers, in their order,
 // until yield returns false. Values come without surrounding spaces and double quotes, as net/http reads them. It does not

@@ -30,6 +30,9 @@ const MinSecret = 16
 type Books interface {
 	CreateConversion(ctx context.Context, n tracker.NewConversion) (answer []byte, replayed bool, err error)
 	Conversion(ctx context.Context, network, id string) (tracker.Conversion, error)
+	Conversions(
+		ctx context.Context, network string, f tracker.ConversionFilter, p tracker.Page,
+	) (page []tracker.Conversion, next string, err error)
 	UpdateConversion(ctx context.Context, network, id string, u tracker.ConversionUpdate) (tracker.Conversion, error)
 	ReverseConversion(ctx context.Context, network, id, note, actor string) (tracker.Conversion, error)
 }

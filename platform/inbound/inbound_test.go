@@ -158,6 +158,48 @@ func TestUntrustedPostbacksArePending(t *testing.T) {
 	s.want("GET", "click_id="+s.click.Session.String()+"&txid=1&amount=5&status=approved", 200, "1 pending 5.00 0.50")
 }
 
+// What somebody has approved is not what another amount says, unless it comes approved as well.
+func TestAnotherAmountIsApprovedByNobody(t *testing.T) {
+	s := newShop(t, func(o *Options) { o.Trusted = false })
+	query := "click_id=" + s.click.Session.String() + "&txid=1&payout="
+	s.want("GET", query+"5&status=approved", 200, "1 pending 5.00 0.50")
+	s.approve()
+	s.want("GET", query+"5&status=pending", 200, "1 approved 5.00 0.50")
+	s.want("GET", query+"900&status=approved", 200, "1 pending 900.00 90.00")
+	s = newShop(t)
+	query = "click_id=" + s.click.Session.String() + "&txid=1&payout="
+	s.want("GET", query+"5&status=approved", 200, "1 approved 5.00 0.50")
+	s.want("GET", query+"6&status=approved", 200, "1 approved 6.00 0.60")
+	s.want("GET", query+"7", 200, "1 pending 7.00 0.70")
+}
+
+// approve approves the only conversion, and does what else the update says.
+func (s *shop) approve(updates ...tracker.ConversionUpdate) {
+	s.Helper()
+	all, _, err := s.books.Conversions(s.Context(), "acme", tracker.ConversionFilter{}, tracker.Page{})
+	if err != nil || len(all) != 1 {
+		s.Fatalf("%d conversions, %v", len(all), err)
+	}
+	approved := tracker.StatusApproved
+	for _, u := range append([]tracker.ConversionUpdate{{Status: &approved}}, updates...) {
+		if _, err := s.books.UpdateConversion(s.Context(), "acme", all[0].ID, u); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+func TestRefundAfterThePayout(t *testing.T) {
+	s := newShop(t)
+	s.want("GET", "click_id="+s.click.Session.String()+"&txid=1&payout=10.50", 200, "1 pending 10.50 1.05")
+	paid := true
+	s.approve(tracker.ConversionUpdate{Paid: &paid})
+	s.want("GET", "txid=1&payout=3&type=lead&status=refunded", 200, "1 approved 10.50 1.05", "1 pending 0.00 0.00") // another sale
+	for range 2 {
+		s.want("GET", "txid=1&status=refunded", 200, "1 approved 0.00 0.00", "1 pending 0.00 0.00")
+	}
+	s.want("GET", "txid=1&payout=99", 409, "1 approved 0.00 0.00", "1 pending 0.00 0.00")
+}
+
 func TestOwnStatuses(t *testing.T) {
 	s := newShop(t, func(o *Options) { o.Statuses = map[string]tracker.ConversionStatus{"ok": tracker.StatusApproved} })
 	s.want("GET", "txid=1&amount=5&status=OK", 200, "1 approved 5.00 0.00")

@@ -58,6 +58,12 @@ func (s *server) take(ctx context.Context, values url.Values) error {
 	if err != nil {
 		return err
 	}
+	if status == Reversed {
+		known, err := s.reverseKnown(ctx, books, n)
+		if known || err != nil {
+			return err
+		}
+	}
 	answer, _, err := books.CreateConversion(ctx, n)
 	if err != nil {
 		return err
@@ -69,6 +75,17 @@ func (s *server) take(ctx context.Context, values url.Values) error {
 		return fmt.Errorf("reading the books' answer: %w", err)
 	}
 	return s.move(ctx, books, booked.ID, status)
+}
+
+// reverseKnown takes back a sale that was reported before, whatever else the postback says of it: few senders say once more what
+// it came to, and of one that is paid another amount would be refused.
+func (s *server) reverseKnown(ctx context.Context, books Books, n tracker.NewConversion) (known bool, err error) {
+	same := tracker.ConversionFilter{ExternalID: n.ExternalID, Type: n.Type, Source: n.Source}
+	all, _, err := books.Conversions(ctx, s.Network, same, tracker.Page{})
+	for i := 0; err == nil && i < len(all); i++ {
+		_, err = books.ReverseConversion(ctx, s.Network, all[i].ID, "", name)
+	}
+	return len(all) > 0, err
 }
 
 // conversion reads the report.
@@ -136,7 +153,7 @@ func (s *server) status(word string) (tracker.ConversionStatus, error) {
 	return "", refuse(http.StatusUnprocessableEntity, "the status is not known; name it in the configuration: status <theirs> <ours>")
 }
 
-// move brings the conversion to a status that is said of it. It never goes back to pending: a sender that repeats an old postback
+// move brings the conversion to a status that is said of it. By a word alone it never goes back to pending: a sender that repeats an old postback
 // would undo what was decided since.
 func (s *server) move(ctx context.Context, books Books, id string, status tracker.ConversionStatus) error {
 	if status == Reversed {

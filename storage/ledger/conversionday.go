@@ -81,10 +81,40 @@ func compareBool(a, b bool) int {
 	}
 }
 
+// dayColumn is a column that rows of sums are told apart by.
+type dayColumn struct {
+	name         string
+	ofConversion string                     // what it is of a conversion, in SQL
+	of           func(keys []dayKey) Column // and of keys, without its name
+}
+
+// The columns in the order of dayKey.
+var (
+	dayNetwork   = dayColumn{"network", "network", dayText(func(k dayKey) string { return k.network })}
+	dayDay       = dayColumn{"day", "occurred_at / 86400000", dayNumber(func(k dayKey) int64 { return k.day })}
+	dayAffiliate = dayColumn{"affiliate_id", "affiliate_id", dayNumber(func(k dayKey) int64 { return k.affiliate })}
+	dayCampaign  = dayColumn{"campaign_id", "campaign_id", dayNumber(func(k dayKey) int64 { return k.campaign })}
+	dayLink      = dayColumn{"link_id", "link_id", dayNumber(func(k dayKey) int64 { return k.link })}
+	daySub1      = dayColumn{"sub1", "sub1", dayText(func(k dayKey) string { return k.sub1 })}
+	dayCurrency  = dayColumn{"currency", "currency", dayText(func(k dayKey) string { return k.currency })}
+	dayStatus    = dayColumn{"status", "status", dayText(func(k dayKey) string { return string(k.status) })}
+	dayPaid      = dayColumn{"paid", "paid_at <> 0", func(keys []dayKey) Column {
+		return Column{Truth: each(keys, func(k dayKey) bool { return k.paid })}
+	}}
+)
+
+func dayText(of func(dayKey) string) func([]dayKey) Column {
+	return func(keys []dayKey) Column { return Column{Text: each(keys, of)} }
+}
+
+func dayNumber(of func(dayKey) int64) func([]dayKey) Column {
+	return func(keys []dayKey) Column { return Column{Int: each(keys, of)} }
+}
+
 // daySummary is a table of sums by day, with what its rows are told apart by.
 type daySummary struct {
 	table string
-	by    []string
+	by    []dayColumn
 	of    func(dayKey) (key dayKey, summed bool) // the row that those of conversion_day of that key are summed up in, if any is
 	where string                                 // the same of the conversions, in SQL
 }
@@ -92,18 +122,18 @@ type daySummary struct {
 // daySummaries are the tables that moves go to, in the order in which they are written.
 var daySummaries = []daySummary{
 	{
-		"conversion_day", []string{"network", "day", "affiliate_id", "campaign_id", "link_id", "sub1", "currency", "status", "paid"},
+		"conversion_day", []dayColumn{dayNetwork, dayDay, dayAffiliate, dayCampaign, dayLink, daySub1, dayCurrency, dayStatus, dayPaid},
 		func(k dayKey) (dayKey, bool) { return k, true }, "true",
 	},
 	{
-		"conversion_partner_day", []string{"network", "day", "affiliate_id", "campaign_id", "currency", "status", "paid"},
+		"conversion_partner_day", []dayColumn{dayNetwork, dayDay, dayAffiliate, dayCampaign, dayCurrency, dayStatus, dayPaid},
 		func(k dayKey) (dayKey, bool) {
 			k.link, k.sub1 = 0, ""
 			return k, true
 		}, "true",
 	},
 	{
-		"conversion_sub_day", []string{"network", "day", "sub1", "currency", "status", "paid"},
+		"conversion_sub_day", []dayColumn{dayNetwork, dayDay, daySub1, dayCurrency, dayStatus, dayPaid},
 		func(k dayKey) (dayKey, bool) {
 			k.affiliate, k.campaign, k.link = 0, 0, 0
 			return k, k.sub1 != ""
@@ -135,8 +165,10 @@ func (d daySums) write(ctx context.Context, l *Ledger, tx *sql.Tx) error {
 func (s daySummary) rows(sums daySums) Rows {
 	keys := slices.SortedFunc(maps.Keys(sums), dayKey.compare)
 	columns := make([]Column, 0, len(s.by)+5)
-	for _, name := range s.by {
-		columns = append(columns, dayColumn(name, keys))
+	for _, by := range s.by {
+		column := by.of(keys)
+		column.Name = by.name
+		columns = append(columns, column)
 	}
 	for _, c := range []struct {
 		name string
@@ -151,38 +183,15 @@ func (s daySummary) rows(sums daySums) Rows {
 		columns = append(columns, Column{Name: c.name, Int: each(keys, func(k dayKey) int64 { return c.of(sums[k]) })})
 	}
 	return Rows{
-		Table: s.table, Key: strings.Join(s.by, ", "), Len: len(keys), Columns: columns,
+		Table: s.table, Key: s.list(func(c dayColumn) string { return c.name }), Len: len(keys), Columns: columns,
 		Conflict: strings.ReplaceAll(`UPDATE SET conversions = t.conversions + excluded.conversions,
 			amount_high = t.amount_high + excluded.amount_high, amount = t.amount + excluded.amount,
 			wage_high = t.wage_high + excluded.wage_high, wage = t.wage + excluded.wage`, "t.", s.table+"."),
 	}
 }
 
-// dayColumn is the column of the keys that has that name.
-func dayColumn(name string, keys []dayKey) Column {
-	c := Column{Name: name}
-	switch name {
-	case "network":
-		c.Text = each(keys, func(k dayKey) string { return k.network })
-	case "day":
-		c.Int = each(keys, func(k dayKey) int64 { return k.day })
-	case "affiliate_id":
-		c.Int = each(keys, func(k dayKey) int64 { return k.affiliate })
-	case "campaign_id":
-		c.Int = each(keys, func(k dayKey) int64 { return k.campaign })
-	case "link_id":
-		c.Int = each(keys, func(k dayKey) int64 { return k.link })
-	case "sub1":
-		c.Text = each(keys, func(k dayKey) string { return k.sub1 })
-	case "currency":
-		c.Text = each(keys, func(k dayKey) string { return k.currency })
-	case "status":
-		c.Text = each(keys, func(k dayKey) string { return string(k.status) })
-	case "paid":
-		c.Truth = each(keys, func(k dayKey) bool { return k.paid })
-	}
-	return c
-}
+// list is what of says of the columns that rows are told apart by, with commas.
+func (s daySummary) list(of func(dayColumn) string) string { return strings.Join(each(s.by, of), ", ") }
 
 // each returns what of makes of each of all.
 func each[T, V any](all []T, of func(T) V) []V {

@@ -77,7 +77,8 @@ func (l *Ledger) findConversions(ctx context.Context, s conversionSearch) ([]*bo
 	h := conversionHunt{left: s}
 	plan, sure := l.plan(s)
 	if sure {
-		return h.found, h.read(ctx, l, plan)
+		err := h.read(ctx, l, plan)
+		return h.found, err
 	}
 	if err := h.readNewest(ctx, l, plan, nearRows); err != nil || h.done {
 		return h.found, err
@@ -107,7 +108,8 @@ func (l *Ledger) findConversions(ctx context.Context, s conversionSearch) ([]*bo
 			return h.found, err
 		}
 	}
-	return h.found, h.read(ctx, l, few)
+	err = h.read(ctx, l, few)
+	return h.found, err
 }
 
 // readsRowByRow reports whether the plan reads a row for each entry of an index that it finds, in no order of the table's:

@@ -96,10 +96,19 @@ func (e *eraser) eraseVisitor(ctx context.Context, visitor tracker.VisitorID) er
 	return e.blankConversions(ctx, `visitor_id = $2 AND visitor_id <> ''`, e.visitor)
 }
 
-// eraseName erases what names a customer by the merchant's id, whether the books know one or not.
+// eraseName erases what names a customer by the merchant's id, whether the books know one or not, and the sessions that brought it.
 func (e *eraser) eraseName(ctx context.Context, name customerName) error {
 	e.hashes[hashOfPseudonym(e.ledger.pseudonym(e.network, name.externalID, name.brand))] = true
 	e.customers = append(e.customers, field(tracker.FieldCustomer, name.externalID))
+	sessions, err := sessionsNaming(ctx, e.tx, e.network, name)
+	if err != nil {
+		return err
+	}
+	for _, session := range sessions {
+		if err := e.eraseSession(ctx, session); err != nil {
+			return err
+		}
+	}
 	ids, err := conversionsNaming(ctx, e.tx, e.network, name)
 	if err != nil {
 		return err
@@ -112,15 +121,20 @@ func (e *eraser) eraseName(ctx context.Context, name customerName) error {
 	return nil
 }
 
+// eraseSession erases a session that brought a customer, and what else it brought.
+func (e *eraser) eraseSession(ctx context.Context, id string) error {
+	err := e.blankSessions(ctx, `id = $2 AND visitor_id || ip || user_agent || query || referrer || query_params || quote_share_id <> ''`, id)
+	if err != nil {
+		return err
+	}
+	return e.blankConversions(ctx, `session_id = $2 AND session_id <> ''`, id)
+}
+
 // eraseCustomer erases a customer with everything that is theirs, but for what names them by the merchant's id.
 func (e *eraser) eraseCustomer(ctx context.Context, c storedCustomer) error {
 	pseudonym := e.ledger.pseudonym(e.network, c.ExternalID, c.Brand)
 	if c.SessionID != "" {
-		err := e.blankSessions(ctx, `id = $2 AND visitor_id || ip || user_agent || query || referrer || query_params || quote_share_id <> ''`, c.SessionID)
-		if err != nil {
-			return err
-		}
-		if err := e.blankConversions(ctx, `session_id = $2 AND session_id <> ''`, c.SessionID); err != nil {
+		if err := e.eraseSession(ctx, c.SessionID); err != nil {
 			return err
 		}
 	}

@@ -142,6 +142,10 @@ func (e *exporter) export(ctx context.Context, p person) error {
 		}
 	}
 	for _, name := range p.names {
+		sessions, err := sessionsNaming(ctx, e.ledger.db.Read, e.network, name)
+		if err != nil {
+			return e.ledger.told(err)
+		}
 		ids, err := conversionsNaming(ctx, e.ledger.db.Read, e.network, name)
 		if err != nil {
 			return e.ledger.told(err)
@@ -150,6 +154,26 @@ func (e *exporter) export(ctx context.Context, p person) error {
 			if err := e.conversion(ctx, id); err != nil {
 				return err
 			}
+		}
+		if err := e.broughtBy(ctx, sessions); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// broughtBy yields sessions, and the conversions that they brought.
+func (e *exporter) broughtBy(ctx context.Context, sessions []string) error {
+	for _, text := range sessions {
+		id, err := tracker.ParseSessionID(text)
+		if err != nil {
+			continue
+		}
+		if err := e.session(ctx, id); err != nil {
+			return err
+		}
+		if err := e.conversions(ctx, tracker.ConversionFilter{SessionID: text}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -178,7 +202,7 @@ func (e *exporter) customer(ctx context.Context, c tracker.Customer) error {
 	return e.conversions(ctx, tracker.ConversionFilter{CustomerID: c.ID})
 }
 
-// session yields the session that brought a customer, unless it is gone or was one of the visitor's.
+// session yields the session that brought a customer, unless it is gone or was yielded already.
 func (e *exporter) session(ctx context.Context, id tracker.SessionID) error {
 	if e.seen[id.String()] {
 		return nil
@@ -187,6 +211,7 @@ func (e *exporter) session(ctx context.Context, id tracker.SessionID) error {
 	if err != nil || len(s) == 0 {
 		return err
 	}
+	e.seen[id.String()] = true
 	return e.yield(KindSession, s[0])
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -110,9 +111,11 @@ func (b *books) differs(ctx context.Context, n tracker.NewConversion, id identit
 	return reported{refusal: tracker.ErrConflict}, b.noteRefused(ctx, first, n.Actor)
 }
 
-// mayTakeOver reports whether the first conversion may take a later report's content: never when it is paid or taken back.
+// mayTakeOver reports whether the first conversion may take a later report's content: never when it is paid or was ever taken
+// back, not even where a person has given it an amount again since, as former versions let them.
 func mayTakeOver(first *bookedConversion, n tracker.NewConversion) bool {
-	return !first.IsClosed && !first.IsReversed && first.Currency == n.Currency
+	reversed := slices.ContainsFunc(first.History, func(e tracker.Change) bool { return e.Kind == tracker.ChangeReversed })
+	return !first.IsClosed && !reversed && first.Currency == n.Currency
 }
 
 // answerTo returns the answer to the report with that content, or nil if there was none. With content that was erased, on
@@ -162,7 +165,7 @@ func (b *books) policy(ctx context.Context, n tracker.NewConversion, campaign in
 
 // takeOver gives the first conversion the content of a later report. What refunds have taken they keep, and those that wait take
 // their part. Who made it, and what evidence decided, stays, and so does the status; but what a person has approved is not what
-// an edge that nobody trusts says now, so a person has to look again.
+// an edge or a postback says now without approving it, so a person has to look again.
 func (b *books) takeOver(ctx context.Context, n tracker.NewConversion, hash string, c *bookedConversion) (reported, error) {
 	erased, err := b.tellsOfErased(ctx, n.Network, n.Evidence)
 	if err != nil {
@@ -170,11 +173,15 @@ func (b *books) takeOver(ctx context.Context, n tracker.NewConversion, hash stri
 	}
 	if erased {
 		n.Coupon, n.Name, n.MetaData, hash = c.Coupon, "", nil, erasedHash
+		if err := blankRefunds(ctx, b.tx, &c.Conversion); err != nil { // those that wait are about to be taken
+			return reported{}, err
+		}
 	} else if err := b.nameCustomer(ctx, &c.Conversion, n.Evidence); err != nil {
 		return reported{}, err
 	}
 	before := c.Conversion
-	if c.Status == tracker.StatusApproved && n.Actor == tracker.ActorEdge && n.Status != tracker.StatusApproved {
+	unseen := n.Actor == tracker.ActorEdge || n.Source == tracker.SourcePostback // by whoever keeps the books
+	if unseen && c.Status == tracker.StatusApproved && n.Status != tracker.StatusApproved {
 		c.change(b.now, tracker.Change{
 			Kind: tracker.ChangeStatus, Note: "reported again with other content, which nobody has approved", Actor: n.Actor,
 		}, func() { c.Status = tracker.StatusPending })

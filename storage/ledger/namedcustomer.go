@@ -39,3 +39,9 @@ const selectNamed = `SELECT conversion_id FROM named_customer WHERE network = $1
 func conversionsNaming(ctx context.Context, q queryer, network string, name customerName) ([]string, error) {
 	return readAll(ctx, q, "conversions of a customer", scanText, selectNamed, network, name.externalID, name.brand)
 }
+
+// sessionsNaming are the sessions that brought those conversions.
+func sessionsNaming(ctx context.Context, q queryer, network string, name customerName) ([]string, error) {
+	return readAll(ctx, q, "sessions of a customer", scanText, `SELECT DISTINCT session_id FROM conversion
+		WHERE session_id <> '' AND id IN (`+selectNamed+`)`, network, name.externalID, name.brand)
+}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"strings"
 )
 
 // Recount counts the sums of reports that are not what the conversions come to, of all networks; more than 0 is our bug. It reads
@@ -22,8 +21,8 @@ func (l *Ledger) Recount(ctx context.Context) (wrong int64, err error) {
 // recount puts every conversion beside the sums of its day with the opposite sign, so that what is left is wrong. The parts of a
 // sum may be carried into each other in different ways: only what they come to is compared.
 func (s daySummary) recount() string {
-	by := strings.Join(s.by, ", ")
-	ofConversion := strings.NewReplacer("day", "occurred_at / 86400000", "paid", "paid_at <> 0").Replace(by)
+	by := s.list(func(c dayColumn) string { return c.name })
+	ofConversion := s.list(func(c dayColumn) string { return c.ofConversion })
 	return `SELECT count(*) FROM (SELECT network FROM (
 		SELECT ` + by + `, conversions, amount_high, amount, wage_high, wage FROM ` + s.table + `
 		UNION ALL

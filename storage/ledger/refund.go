@@ -12,7 +12,8 @@ import (
 )
 
 // RefundConversion takes an amount back from the conversions of an external id, also after the payout, and returns the refund as
-// JSON (tracker.Refund), as it is then. What they do not have waits for more of them. Who reports the same refund again gets the
+// JSON (tracker.Refund), as it is then. What reversals took already is not taken again, and what the conversions do not have waits
+// for more of them. Who reports the same refund again gets the
 // same bytes and replayed is true.
 //
 // tracker.Invalid: something is wrong with it. tracker.ErrConflict: it was reported before with other content.
@@ -78,16 +79,21 @@ func (b *books) refundAnswered(ctx context.Context, n tracker.NewRefund, hash st
 	return answer, nil
 }
 
-// refundNow takes the refund from the identity's conversions in its currency, the oldest first.
+// refundNow takes the refund from what was reversed of the identity's conversions in its currency, and then from the
+// conversions: the oldest first, and last those that are rejected, from which nobody earns anything to take back.
 func (b *books) refundNow(ctx context.Context, id identity, r *tracker.Refund, actor string) error {
 	targets, err := readAll(ctx, b.tx, "the refund's conversions", scanText, `SELECT id FROM conversion WHERE network = $1
-		AND external_id = $2 AND type = $3 AND source = $4 AND currency = $5 AND status <> 'duplicated' ORDER BY repeat`,
+		AND external_id = $2 AND type = $3 AND source = $4 AND currency = $5 AND status <> 'duplicated'
+		ORDER BY status = 'rejected', repeat`,
 		id.args(r.Currency)...)
 	if err != nil {
 		return err
 	}
 	if len(targets) == 0 {
 		return tracker.Invalid{{Field: "currency", Message: "is not the conversion's"}}
+	}
+	if err := b.takeReversed(ctx, id, r); err != nil {
+		return err
 	}
 	for _, target := range targets {
 		if r.Taken == r.Amount {
@@ -105,6 +111,28 @@ func (b *books) refundNow(ctx context.Context, id identity, r *tracker.Refund, a
 		if err := b.update(ctx, &before, c, keptReport{}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// takeReversed sets the refund against what reversals took from the identity's conversions, as far as no other refund was: the
+// money is back already. That is what the entries of refunds and reversals took, less what all refunds have.
+func (b *books) takeReversed(ctx context.Context, id identity, r *tracker.Refund) error {
+	const ofIdentity = `c.network = $1 AND c.external_id = $2 AND c.type = $3 AND c.source = $4 AND c.currency = $5
+		AND c.status <> 'duplicated'`
+	var target string
+	var left int64
+	err := b.tx.QueryRowContext(ctx, `SELECT coalesce((SELECT id FROM conversion c WHERE `+ofIdentity+` AND c.reversed
+			ORDER BY repeat LIMIT 1), ''),
+		CAST(coalesce((SELECT sum(-e.amount) FROM conversion c JOIN conversion_change e ON e.conversion_id = c.id
+			WHERE `+ofIdentity+` AND (e.kind = 'refund' OR e.kind = 'reversed' AND c.reversed)), 0)
+		- coalesce((SELECT sum(taken) FROM refund WHERE network = $1 AND conversion_external_id = $2 AND conversion_type = $3
+			AND source = $4 AND currency = $5), 0) AS bigint)`, id.args(r.Currency)...).Scan(&target, &left)
+	if err != nil {
+		return fmt.Errorf("reading what was reversed: %w", err)
+	}
+	if target != "" && left > 0 {
+		r.ConversionID, r.Taken = target, min(left, r.Amount)
 	}
 	return nil
 }
@@ -160,6 +188,35 @@ func (b *books) takeWaiting(ctx context.Context, c *bookedConversion) error {
 		if err != nil {
 			return fmt.Errorf("taking a refund that waited: %w", err)
 		}
+	}
+	return nil
+}
+
+// WithdrawRefund takes back a refund that has taken nothing yet: it is as if it had never been reported, and its external id may
+// be used again. ErrNotFound: the network has none of that id. tracker.ErrTransition: it has taken something.
+func (l *Ledger) WithdrawRefund(ctx context.Context, network, id string) error {
+	err := l.book(ctx, func(b *books) error {
+		r, err := readRefund(ctx, b.tx, network, id)
+		if err != nil {
+			return err
+		}
+		if _, err := b.lock(ctx, identity{r.Network, r.ConversionExternalID, r.ConversionType, r.Source}); err != nil {
+			return err
+		}
+		done, err := b.tx.ExecContext(ctx, `DELETE FROM refund WHERE network = $1 AND id = $2 AND taken = 0`, network, id)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
+		if _, err := readRefund(ctx, b.tx, network, id); err != nil { // another was first
+			return err
+		}
+		return tracker.ErrTransition
+	})
+	if err != nil {
+		return fmt.Errorf("withdrawing a refund: %w", err)
 	}
 	return nil
 }

@@ -46,35 +46,6 @@ func (l *Ledger) Refund(ctx context.Context, network, id string) (r tracker.Refu
 	return r, err
 }
 
-// WithdrawRefund takes back a refund that has taken nothing yet: it is as if it had never been reported, and its external id may
-// be used again. ErrNotFound: the network has none of that id. tracker.ErrTransition: it has taken something.
-func (l *Ledger) WithdrawRefund(ctx context.Context, network, id string) error {
-	err := l.book(ctx, func(b *books) error {
-		r, err := readRefund(ctx, b.tx, network, id)
-		if err != nil {
-			return err
-		}
-		if _, err := b.lock(ctx, identity{r.Network, r.ConversionExternalID, r.ConversionType, r.Source}); err != nil {
-			return err
-		}
-		done, err := b.tx.ExecContext(ctx, `DELETE FROM refund WHERE network = $1 AND id = $2 AND taken = 0`, network, id)
-		if err != nil {
-			return err
-		}
-		if n, err := done.RowsAffected(); err != nil || n > 0 {
-			return err
-		}
-		if _, err := readRefund(ctx, b.tx, network, id); err != nil { // another was first
-			return err
-		}
-		return tracker.ErrTransition
-	})
-	if err != nil {
-		return fmt.Errorf("withdrawing a refund: %w", err)
-	}
-	return nil
-}
-
 // WaitingRefunds returns how many refunds wait, of all networks together.
 func (l *Ledger) WaitingRefunds(ctx context.Context) (n int64, err error) {
 	if err := l.db.Read.QueryRowContext(ctx, `SELECT count(*) FROM refund WHERE waiting > 0`).Scan(&n); err != nil {

@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,6 +24,7 @@ type model struct {
 	answers     map[string][]byte             // to reports and refunds, by what they say
 	refunds     map[string]string             // what a refund's id stands for
 	waiting     map[string][]int64            // what waits of refunds, by the conversions' external id
+	setAgainst  map[string]int64              // what refunds were set against of reversals, likewise
 }
 
 type modelConversion struct {
@@ -30,6 +32,7 @@ type modelConversion struct {
 	status           tracker.ConversionStatus
 	parts            []tracker.Part
 	refunded         int64
+	takenBack        int64 // by its reversal
 	closed, reversed bool
 	entries          int
 	refused          int
@@ -93,7 +96,7 @@ func testModel(t *testing.T, db Database) {
 	for seed := range uint64(6) {
 		m := &modelRun{
 			rand: rand.New(rand.NewPCG(seed, 1)), hubs: hubs, prefix: fmt.Sprintf("%d-", seed),
-			model: model{map[string][]*modelConversion{}, map[string][]byte{}, map[string]string{}, map[string][]int64{}},
+			model: model{map[string][]*modelConversion{}, map[string][]byte{}, map[string]string{}, map[string][]int64{}, map[string]int64{}},
 		}
 		for step := range 150 {
 			m.step(s)
@@ -228,12 +231,8 @@ func (m *modelRun) refund(s *shop, externalID string) {
 		m.waiting[externalID] = append(m.waiting[externalID], n.Amount)
 		n.Amount = 0
 	}
-	var taken int64
-	first := ""
-	for _, c := range m.conversions[externalID] {
-		if c.status == tracker.StatusDuplicated {
-			continue
-		}
+	taken, first := m.takeReversed(externalID, n.Amount)
+	for _, c := range m.inOrder(externalID) {
 		part := c.take(n.Amount - taken)
 		if part > 0 && first == "" {
 			first = c.id
@@ -248,6 +247,34 @@ func (m *modelRun) refund(s *shop, externalID string) {
 	}
 }
 
+// takeReversed sets a refund against what was reversed, and returns how much of it and the first conversion that was.
+func (m *modelRun) takeReversed(externalID string, amount int64) (taken int64, first string) {
+	left := -m.setAgainst[externalID]
+	for _, c := range m.conversions[externalID] {
+		if c.reversed && c.status != tracker.StatusDuplicated {
+			left += c.takenBack
+			first = cmp.Or(first, c.id)
+		}
+	}
+	if taken = min(left, amount); taken == 0 {
+		return 0, ""
+	}
+	m.setAgainst[externalID] += taken
+	return taken, first
+}
+
+// inOrder are the conversions that a refund takes from.
+func (m *modelRun) inOrder(externalID string) (list []*modelConversion) {
+	for _, rejected := range []bool{false, true} {
+		for _, c := range m.conversions[externalID] {
+			if c.status != tracker.StatusDuplicated && (c.status == tracker.StatusRejected) == rejected {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
 // change updates or reverses a conversion.
 func (m *modelRun) change(s *shop, c *modelConversion) {
 	if m.rand.IntN(12) == 0 {
@@ -256,6 +283,7 @@ func (m *modelRun) change(s *shop, c *modelConversion) {
 			s.Fatal(err)
 		}
 		if !c.reversed {
+			c.takenBack = c.amount()
 			c.parts = tracker.ScaleParts(c.parts, 0)
 			c.reversed = true
 			c.entries++

@@ -33,6 +33,8 @@ var eraseTests = []test{
 	{"an export is complete", testExport},
 	{"a customer whose sales came first", testErasedBeforeRegistered},
 	{"a customer who was never registered", testErasedNeverRegistered},
+	{"the session of a customer who was never registered", testErasedSessionOfName},
+	{"a report of an erased customer that takes over", testErasedTakesOver},
 }
 
 // planted are the texts that tell of a person in their sessions, conversions, customers and transactions.

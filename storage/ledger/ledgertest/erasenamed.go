@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -84,6 +85,64 @@ func testErasedNeverRegistered(t *testing.T, db Database) {
 		if _, err := s.Erase(t.Context(), s.network, two); !errors.As(err, &invalid) {
 			t.Errorf("erasing %+v: %v", two, err)
 		}
+	}
+}
+
+// testErasedSessionOfName erases a customer whom nothing but a sale names, which a session brought.
+func testErasedSessionOfName(t *testing.T, db Database) {
+	s := newShop(t, db)
+	at := s.clock().Add(-time.Hour).UTC()
+	book := func(who string) tracker.Session {
+		session := tracker.Session{ID: tracker.NewSessionID(at), Network: s.network, Code: "ann", Time: at, Class: tracker.ClassHuman,
+			Visitor: tracker.NewVisitorID(), UserAgent: who + "-browser", Query: "via=ann&q=" + who + "-query", Referrer: "https://" + who + "-blog.example/"}
+		if err := s.AddSession(t.Context(), tracker.BookedSession{Session: session}); err != nil {
+			t.Fatal(err)
+		}
+		n := s.early(who+"s", who)
+		n.Evidence.Session = session.ID
+		s.report(n)
+		return session
+	}
+	texts := func(who string, session tracker.Session) *planted {
+		return &planted{texts: []string{who + "-browser", who + "-query", who + "-blog", who + "-lead", session.Visitor.String()}}
+	}
+	jane, john := texts("jane", book("jane")), texts("john", book("john"))
+	s.wantGone(s.everything(), &planted{}, jane, john)
+	subject, kinds := tracker.Subject{CustomerExternalID: "jane", CustomerBrand: "shoes"}, map[string]int{}
+	if err := s.Export(t.Context(), s.network, subject, func(kind string, _ any) error {
+		kinds[kind]++
+		return nil
+	}); err != nil || kinds[ledger.KindSession] != 1 || kinds[ledger.KindConversion] != 1 || len(kinds) != 2 {
+		t.Errorf("exported were %v, %v", kinds, err)
+	}
+	s.wantErased(subject, tracker.Erasure{Sessions: 1, Conversions: 1})
+	s.wantGone(s.everything(), jane, john)
+	s.wantErased(subject, tracker.Erasure{})
+}
+
+// testErasedTakesOver lets a report that names somebody who was erased take over a conversion for which a refund waits.
+func testErasedTakesOver(t *testing.T, db Database) {
+	s := newShop(t, db)
+	n := s.early("order-1", "john")
+	n.Amount, n.Duplicates = 100, tracker.DuplicateUpdate
+	id := s.report(n).ID
+	s.wantErased(tracker.Subject{CustomerExternalID: "jane", CustomerBrand: "shoes"}, tracker.Erasure{})
+	r := s.newRefund("refund-1", "order-1", 300)
+	r.Note = "for jane"
+	answer, _, err := s.RefundConversion(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n = s.early("order-1", "jane")
+	n.Duplicates = tracker.DuplicateUpdate
+	s.report(n)
+	refund := decode[tracker.Refund](s, answer)
+	s.wantRefund(refund.ID, 300, 0)
+	if got := must(s.Refund(t.Context(), s.network, refund.ID))(s); got.Note != "" {
+		t.Errorf("the refund's note is %q", got.Note)
+	}
+	if h := s.stored(id).History; len(h) != 4 || h[3].Kind != tracker.ChangeRefund || h[3].Note != "" {
+		t.Errorf("the history is %+v", h)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 var refundTests = []test{
 	{"what refunds have taken wholly earns nothing again", testRefundedFixed},
 	{"one refund takes from several conversions", testRefundOfSeveral},
+	{"a refund passes over what is rejected", testRefundBesideRejected},
+	{"a refund of what was reversed takes it no second time", testRefundOfReversed},
 	{"conversions of one id in two currencies", testRefundCurrencies},
 	{"what waits is listed until it is taken or withdrawn", testRefundsWait},
 	{"what is reversed stays so", testReversedIsClosed},
@@ -80,6 +82,50 @@ func testRefundOfSeveral(t *testing.T, db Database) {
 	n.Amount, n.Commissions = 1000, nil
 	s.wantMoney(s.report(n), tracker.StatusPending, 850, 85)
 	s.wantRefund(r.ID, 150, 0)
+	s.wantBalanced()
+}
+
+func testRefundBesideRejected(t *testing.T, db Database) {
+	s := newShop(t, db)
+	rejected := s.report(s.sale("order-1", 1000))
+	s.set(rejected.ID, tracker.StatusRejected)
+	n := s.sale("order-1", 700)
+	n.Duplicates = tracker.DuplicateNew
+	live := s.report(n)
+	if r := s.refund("refund-1", "order-1", 500); r.Taken != 500 || r.ConversionID != live.ID {
+		t.Errorf("the refund is %+v", r)
+	}
+	s.wantMoney(s.stored(live.ID), tracker.StatusPending, 200, 20)
+	if r := s.refund("refund-2", "order-1", 500); r.Taken != 500 {
+		t.Errorf("the refund of more than is left is %+v", r)
+	}
+	s.wantMoney(s.stored(live.ID), tracker.StatusPending, 0, 0)
+	s.wantMoney(s.stored(rejected.ID), tracker.StatusRejected, 700, 0)
+	s.wantBalanced()
+}
+
+func testRefundOfReversed(t *testing.T, db Database) {
+	s := newShop(t, db)
+	again := func(amount int64) tracker.Conversion {
+		n := s.sale("order-1", amount)
+		n.Duplicates = tracker.DuplicateNew
+		return s.report(n)
+	}
+	reversed := again(1000)
+	s.refund("refund-1", "order-1", 100)
+	must(s.ReverseConversion(t.Context(), s.network, reversed.ID, "", "key"))(s)
+	if r := s.refund("refund-2", "order-1", 600); r.Taken != 600 || r.Waiting != 0 || r.ConversionID != reversed.ID {
+		t.Errorf("the refund is %+v", r)
+	}
+	corrected := again(2000)
+	s.wantMoney(corrected, tracker.StatusPending, 2000, 200)
+	if r := s.refund("refund-3", "order-1", 500); r.Taken != 500 || r.ConversionID != reversed.ID { // 300 were left of the reversal
+		t.Errorf("the refund of more than was reversed is %+v", r)
+	}
+	s.wantMoney(s.stored(corrected.ID), tracker.StatusPending, 1800, 180)
+	s.refund("refund-4", "order-1", 300)
+	s.wantMoney(s.stored(corrected.ID), tracker.StatusPending, 1500, 150)
+	s.wantMoney(s.stored(reversed.ID), tracker.StatusPending, 0, 0)
 	s.wantBalanced()
 }
 

@@ -98,6 +98,32 @@ func UpgradeMoney(t *testing.T, raw *sql.DB, dialect goose.Dialect, folder strin
 
 	wantUpgradedBooks(s)
 	wantRecount(s, raw)
+	wantReversedOnce(s, raw)
+}
+
+// wantReversedOnce checks that no report takes over what was reversed and given an amount again, as former versions let people.
+func wantReversedOnce(s *shop, raw *sql.DB) {
+	s.Helper()
+	n := s.sale("amended", 1000)
+	n.Duplicates = tracker.DuplicateUpdate
+	id := s.report(n).ID
+	if _, err := raw.ExecContext(s.Context(), `INSERT INTO conversion_change (conversion_id, n, time, kind, status, amount, wage,
+		external_id, note, actor, hash, rules, decision, answer)
+		SELECT conversion_id, 2, time, 'reversed', status, -amount, -wage, '', '', 'key', '', '', '', '' FROM conversion_change
+			WHERE conversion_id = '`+id+`'
+		UNION ALL SELECT conversion_id, 3, time, 'amount', status, amount, wage, '', '', 'key', '', '', '', '' FROM conversion_change
+			WHERE conversion_id = '`+id+`'`); err != nil {
+		s.Fatal(err)
+	}
+	n.Amount, n.Commissions = 5000, nil
+	if _, _, err := s.CreateConversion(s.Context(), n); !errors.Is(err, tracker.ErrConflict) {
+		s.Errorf("reported again after a reversal: %v", err)
+	}
+	s.wantMoney(s.stored(id), tracker.StatusPending, 1000, 100)
+	if r := s.refund("refund-2", "amended", 400); r.Taken != 400 {
+		s.Errorf("the refund is %+v", r)
+	}
+	s.wantMoney(s.stored(id), tracker.StatusPending, 600, 60)
 }
 
 // wantRecount alters a sum and a conversion, each by itself and then both alike.
