@@ -22,8 +22,9 @@ run: ports build ## Run the demo shop of Caddyfile.example on http://localhost:8
 
 # Caddy would share a port with another Caddy without a word, and dies at length on any other program's.
 .PHONY: ports
+PORTS := 8080 2019
 ports:
-	@for port in 8080 2019; do \
+	@for port in $(PORTS); do \
 		if (exec 3<>/dev/tcp/127.0.0.1/$$port) 2>/dev/null; then \
 			echo "Port $$port is taken: stop the program that listens there (ss -ltnp names it), then try again." >&2; \
 			exit 1; \
