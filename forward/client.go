@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"code.dny.dev/ssrf"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 	// keptAnswer is how much of an answer the log of attempts keeps.
 	keptAnswer = 1 << 10
 	// maxRetryAfter is the longest pause that an endpoint may ask for: the longest of the ladder's.
-	maxRetryAfter = 24 * time.Hour
+	maxRetryAfter = tracker.MaxHold
 )
 
 // ErrForbidden is returned for an endpoint that resolves to an address of no public network, such as one of this machine, which

@@ -99,9 +99,9 @@ type holdless struct {
 	away bool
 }
 
-func (b *holdless) HoldDestination(ctx context.Context, network, name string, until time.Time, why string) error {
+func (b *holdless) HoldDestination(ctx context.Context, network, name string, h tracker.Hold) error {
 	if b.away {
 		return errAway
 	}
-	return b.Ledger.HoldDestination(ctx, network, name, until, why)
+	return b.Ledger.HoldDestination(ctx, network, name, h)
 }
