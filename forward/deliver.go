@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/netip"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,21 +38,6 @@ const (
 	// DefaultConcurrency is how many attempts a destination has under way.
 	DefaultConcurrency = 8
 )
-
-// Outlet is a destination as it is configured.
-type Outlet struct {
-	tracker.Route
-	To          Destination
-	Allow       []netip.Prefix // networks, beside the public ones, that it may connect to
-	Concurrency int            // attempts under way; 0: DefaultConcurrency
-	Rate        float64        // attempts per second; 0: no limit
-}
-
-// Same reports whether a deliverer of o serves next as well.
-func (o Outlet) Same(next Outlet) bool {
-	o.To, next.To = nil, nil // each configuration makes its own
-	return reflect.DeepEqual(o, next)
-}
 
 // DeliveryBooks is what the deliverer asks of the ledger.
 type DeliveryBooks interface {

@@ -110,19 +110,3 @@ func (s *Deliverers) Close(ctx context.Context) {
 	case <-ctx.Done():
 	}
 }
-
-// SendTest sends a marked test event, outside of all queues, and returns what came of it.
-func SendTest(ctx context.Context, o Outlet, now time.Time) tracker.Attempt {
-	event := tracker.Event{
-		ID: tracker.NewSessionID(now).String(), Kind: tracker.EventTest, Network: o.Network, Subject: "test", Time: now.UTC(),
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
-	client := NewClient(o.Allow)
-	defer client.Close()
-	began := time.Now()
-	answer, err := o.To.Send(ctx, client, event)
-	a := attemptOf(now, time.Since(began), answer, err)
-	a.N = 1
-	return a
-}
