@@ -46,7 +46,7 @@ func (s *shop) attempt(state tracker.DeliveryState) {
 	}
 	var outcomes []tracker.DeliveryOutcome
 	for _, d := range claimed {
-		o := tracker.DeliveryOutcome{ID: d.ID, State: state, Attempt: tracker.Attempt{Time: *s.now.Load(), Status: 200, Answer: "fine"}}
+		o := tracker.DeliveryOutcome{Delivery: d, State: state, Attempt: tracker.Attempt{Time: *s.now.Load(), Status: 200, Answer: "fine"}}
 		if state == tracker.DeliveryDead {
 			o.Attempt.Status, o.Attempt.Error, o.Attempt.Answer = 500, "the endpoint answered 500", "broken"
 		}
@@ -118,7 +118,7 @@ func TestDestinationsArePausedResumedAndTested(t *testing.T) {
 	if got := s.do("POST", "destinations/hook/pause", nil).want(http.StatusOK).object(); got["paused"] != true || fmt.Sprint(got["due"]) != "2" {
 		t.Errorf("paused it is %v", got)
 	}
-	if may, _, err := s.books.MayDeliver(t.Context(), "acme", "hook"); may || err != nil {
+	if may, _, err := s.books.MayDeliver(t.Context(), "acme", "hook", ""); may || err != nil {
 		t.Errorf("paused it may deliver: %t, %v", may, err)
 	}
 	if _, err := s.books.DisableDestination(t.Context(), "acme", "hook"); err != nil {

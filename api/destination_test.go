@@ -26,7 +26,7 @@ func TestAHeldDestinationSaysSo(t *testing.T) {
 		t.Errorf("it says that it waits: %s", why)
 	}
 	until := s.now.Load().Add(time.Hour)
-	if err := s.books.HoldDestination(t.Context(), "acme", "hook", until, "the endpoint answered 429"); err != nil {
+	if err := s.books.HoldDestination(t.Context(), "acme", "hook", tracker.Hold{Until: until, Why: "the endpoint answered 429"}); err != nil {
 		t.Fatal(err)
 	}
 	row := s.do("GET", "destinations", nil).want(http.StatusOK).rows()[0]

@@ -176,7 +176,8 @@ func (f *Forwarding) outlet(kind string, to forward.Destination, appNetwork stri
 		return forward.Outlet{}, err
 	}
 	_, route.Remembers = to.(forward.Remembering)
-	o := forward.Outlet{Route: route, To: to, Fingerprint: fingerprint, Concurrency: f.Concurrency, Rate: f.Rate}
+	route.Fingerprint = fingerprint
+	o := forward.Outlet{Route: route, To: to, Concurrency: f.Concurrency, Rate: f.Rate}
 	if f.Concurrency < 0 || f.Concurrency > maxConcurrency {
 		return o, errConcurrency
 	}

@@ -115,7 +115,7 @@ func (e *Engine) Apply(c Config) error {
 	ctx, cancel := context.WithTimeout(context.Background(), applyTime)
 	defer cancel()
 	w.stop(ctx, false)
-	var left <-chan struct{}
+	left := w.left
 	if w.config.Ledger != c.Ledger { // else requests to the API go on with it
 		left = w.leaveLedger()
 	}
@@ -136,10 +136,12 @@ func (e *Engine) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	if w := e.running.Swap(nil); w != nil {
+		var sending sync.WaitGroup
 		if d := e.sending.Swap(nil); d != nil {
-			d.Close(ctx)
+			sending.Go(func() { d.Close(ctx) })
 		}
 		w.stop(ctx, true)
+		sending.Wait()
 		w.closeLedger()
 	}
 	j := e.journal.Swap(nil)

@@ -34,7 +34,7 @@ type workers struct {
 	applier atomic.Pointer[forward.Applier] // nil until records are applied
 	loading chan struct{}                   // held by the one that writes the link table and its snapshot
 	tried   chan struct{}                   // closed after the first attempt at everything
-	left    <-chan struct{}                 // closed when nothing is under way from the ledger before; nil: it is the same, or there was none
+	left    <-chan struct{}                 // closed when nothing is under way from the ledgers before; nil: there was none
 	rival   atomic.Bool                     // another ledger publishes its links on our relay
 }
 
@@ -212,13 +212,18 @@ func (w *workers) stop(ctx context.Context, drain bool) {
 	}
 	select {
 	case <-ended:
+		return
 	case <-ctx.Done():
+	}
+	select {
+	case <-ended: // the last effort has taken all the time
+	default:
 		w.config.Logger.Error("a worker did not end in time; records wait in the journal")
 	}
 }
 
 // leaveLedger lets what is under way to destinations end, in the background, and closes the ledger then. The channel is closed
-// after that.
+// after that, and after the ledgers before have been left.
 func (w *workers) leaveLedger() <-chan struct{} {
 	l, d, left := w.engine.ledger.Swap(nil), w.engine.sending.Swap(nil), make(chan struct{})
 	go func() {
@@ -227,6 +232,9 @@ func (w *workers) leaveLedger() <-chan struct{} {
 			d.Finish()
 		}
 		w.close(l)
+		if w.left != nil {
+			<-w.left
+		}
 	}()
 	return left
 }

@@ -61,7 +61,7 @@ func (d *Deliverer) attempt(
 
 // cut is the outcome of an attempt that the end of the process has cut short.
 func (d *Deliverer) cut(delivery tracker.Delivery, began time.Time, took time.Duration) tracker.DeliveryOutcome {
-	return tracker.DeliveryOutcome{ID: delivery.ID, State: tracker.DeliveryDue, DueAt: time.Now(), Cut: true, Attempt: tracker.Attempt{
+	return tracker.DeliveryOutcome{Delivery: delivery, State: tracker.DeliveryDue, DueAt: time.Now(), Cut: true, Attempt: tracker.Attempt{
 		Time: began.UTC(), DurationUS: took.Microseconds(), Error: tracker.CutShort,
 	}}
 }
@@ -69,7 +69,7 @@ func (d *Deliverer) cut(delivery tracker.Delivery, began time.Time, took time.Du
 // gone is the outcome of a delivery that has nothing to send any more.
 func (d *Deliverer) gone(delivery tracker.Delivery) tracker.DeliveryOutcome {
 	count(d.outlet.Destination, tracker.DeliveryGone, nil)
-	return tracker.DeliveryOutcome{ID: delivery.ID, State: tracker.DeliveryGone, Attempt: tracker.Attempt{
+	return tracker.DeliveryOutcome{Delivery: delivery, State: tracker.DeliveryGone, Attempt: tracker.Attempt{
 		Time: time.Now().UTC(), Error: "what it was about was erased, or is not to be shared",
 	}}
 }
@@ -85,7 +85,7 @@ func (d *Deliverer) send(ctx context.Context, event tracker.Event) (answer Answe
 		gauge.Dec()
 		attemptSeconds.WithLabelValues(d.outlet.Destination).Observe(time.Since(began).Seconds())
 		if recover() != nil { // what it says may be a secret
-			d.logger.Error("a destination panicked", "destination", d.outlet.Destination, "stack", string(debug.Stack()))
+			d.log().Error("a destination panicked", "destination", d.outlet.Destination, "stack", string(debug.Stack()))
 			answer, err = Answer{}, errors.New("the destination panicked; the log says where")
 		}
 	}()
@@ -112,7 +112,7 @@ func (d *Deliverer) heed(err error) verdict {
 func (d *Deliverer) outcome(
 	delivery tracker.Delivery, at time.Time, took time.Duration, answer Answer, err error,
 ) tracker.DeliveryOutcome {
-	o := tracker.DeliveryOutcome{ID: delivery.ID, State: tracker.DeliverySent, Attempt: attemptOf(at, took, answer, err)}
+	o := tracker.DeliveryOutcome{Delivery: delivery, State: tracker.DeliverySent, Attempt: attemptOf(at, took, answer, err)}
 	switch {
 	case err == nil:
 		o.Ref = answer.Ref

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -24,8 +23,6 @@ const (
 	maxAnswer = 64 << 10
 	// keptAnswer is how much of an answer the log of attempts keeps.
 	keptAnswer = 1 << 10
-	// maxRetryAfter is the longest pause that an endpoint may ask for: the longest of the ladder's.
-	maxRetryAfter = 24 * time.Hour
 )
 
 // ErrForbidden is returned for an endpoint that resolves to an address of no public network, such as one of this machine, which
@@ -130,33 +127,4 @@ func plain(err error) error {
 		return errors.New("the endpoint's certificate or TLS is not good")
 	}
 	return errors.New("the request failed in transport")
-}
-
-// Judge says what an answer's status means for a delivery, as Standard Webhooks 1.0 has it: 2xx is success and nothing else is.
-// It returns nil or a *Failure.
-func Judge(r *Response, now time.Time) error {
-	if r.Status >= 200 && r.Status <= 299 {
-		return nil
-	}
-	f := &Failure{Err: fmt.Errorf("the endpoint answered %d", r.Status), RetryAfter: retryAfter(r.Header.Get("Retry-After"), now)}
-	switch r.Status {
-	case http.StatusGone:
-		f.Gone = true
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		f.Throttled = true
-	}
-	return f
-}
-
-// retryAfter reads the header of RFC 9110, seconds or a date; 0 for none, for one that makes no sense, and for the past.
-func retryAfter(text string, now time.Time) time.Duration {
-	text = strings.TrimSpace(text)
-	if seconds, err := strconv.ParseUint(text, 10, 63); err == nil {
-		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	return min(max(0, at.Sub(now)), maxRetryAfter)
 }

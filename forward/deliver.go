@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/netip"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,22 +39,6 @@ const (
 	DefaultConcurrency = 8
 )
 
-// Outlet is a destination as it is configured.
-type Outlet struct {
-	tracker.Route
-	To          Destination
-	Fingerprint string         // changes with the settings of To, as they are when their placeholders are replaced; no secret
-	Allow       []netip.Prefix // networks, beside the public ones, that it may connect to
-	Concurrency int            // attempts under way; 0: DefaultConcurrency
-	Rate        float64        // attempts per second; 0: no limit
-}
-
-// Same reports whether a deliverer of o serves next as well.
-func (o Outlet) Same(next Outlet) bool {
-	o.To, next.To = nil, nil // each configuration makes its own
-	return reflect.DeepEqual(o, next)
-}
-
 // DeliveryBooks is what the deliverer asks of the ledger.
 type DeliveryBooks interface {
 	ClaimDeliveries(ctx context.Context, network, destination string, lease time.Duration, limit int) ([]tracker.Delivery, error)
@@ -64,8 +46,8 @@ type DeliveryBooks interface {
 	ReleaseDeliveries(ctx context.Context, network string, unsent []tracker.Delivery) error
 	FinishDeliveries(ctx context.Context, network, destination string, outcomes []tracker.DeliveryOutcome) error
 	DeliveryEvents(ctx context.Context, deliveries []tracker.Delivery) (map[string]tracker.Event, error)
-	MayDeliver(ctx context.Context, network, destination string) (may bool, failingSince time.Time, err error)
-	HoldDestination(ctx context.Context, network, destination string, until time.Time, why string) error
+	MayDeliver(ctx context.Context, network, destination, fingerprint string) (may bool, failingSince time.Time, err error)
+	HoldDestination(ctx context.Context, network, destination string, h tracker.Hold) error
 	DisableDestination(ctx context.Context, network, destination string) (bool, error)
 }
 
@@ -79,20 +61,14 @@ type Deliverer struct {
 	client     *Client
 	limiter    *rate.Limiter
 	breaker    *gobreaker.TwoStepCircuitBreaker[any]
-	logger     *slog.Logger
+	logger     atomic.Pointer[slog.Logger] // the latest configuration's
 
-	batch  int                  // how many to claim
-	away   bool                 // the books are, and the log says so
-	left   *leftBehind          // by an earlier process
-	held   atomic.Pointer[hold] // what the endpoint has asked for, until the books know it
-	retire context.CancelFunc   // lets Run end when what is under way has ended
-	done   context.Context      // ends when it is called
-}
-
-// hold is a pause of the whole destination.
-type hold struct {
-	until time.Time
-	why   string
+	batch  int                          // how many to claim
+	away   bool                         // the books are, and the log says so
+	left   *leftBehind                  // by an earlier process
+	held   atomic.Pointer[tracker.Hold] // what the endpoint has asked for, until the books know it
+	retire context.CancelFunc           // lets Run end when what is under way has ended
+	done   context.Context              // ends when it is called
 }
 
 // leftBehind is what an earlier process of this node has left of a destination. It is taken back once, by whichever of the
@@ -114,8 +90,9 @@ func NewDeliverer(o Outlet, books DeliveryBooks, logger *slog.Logger) *Deliverer
 	}
 	d := &Deliverer{
 		outlet: o, configured: configured, books: books, client: NewClient(o.Allow), limiter: rate.NewLimiter(limit, 1),
-		breaker: breakers.of(o.To.Host()), logger: logger, batch: o.Concurrency, left: &leftBehind{},
+		breaker: breakers.of(o.To.Host()), batch: o.Concurrency, left: &leftBehind{},
 	}
+	d.logger.Store(logger)
 	d.done, d.retire = context.WithCancel(context.Background())
 	return d
 }
@@ -144,7 +121,7 @@ func (d *Deliverer) step(ctx context.Context) time.Duration {
 		d.report(ctx, err)
 		return awayWait
 	}
-	may, failingSince, err := d.books.MayDeliver(ctx, d.outlet.Network, d.outlet.Destination)
+	may, failingSince, err := d.books.MayDeliver(ctx, d.outlet.Network, d.outlet.Destination, d.outlet.Fingerprint)
 	if d.report(ctx, err); err != nil || !may {
 		return awayWait
 	}
@@ -185,7 +162,8 @@ func (d *Deliverer) claim(ctx context.Context, limit int) ([]tracker.Delivery, e
 	return d.books.ClaimDeliveries(ctx, d.outlet.Network, d.outlet.Destination, lease, limit)
 }
 
-// limit is how many to claim: none while the endpoint is left alone, and one to try it again.
+// limit is how many to claim: none while the endpoint is left alone, and one to try it again. Of what a process had claimed that is
+// killed nobody knows what was sent. A destination that must not be told twice is not to doubt more than was under way.
 func (d *Deliverer) limit() int {
 	switch d.breaker.State() {
 	case gobreaker.StateOpen:
@@ -193,10 +171,14 @@ func (d *Deliverer) limit() int {
 	case gobreaker.StateHalfOpen:
 		return 1
 	}
-	if d.outlet.Rate > 0 {
-		return min(d.batch, 1+int(d.outlet.Rate*rateSpan.Seconds()))
+	most := d.batch
+	if d.outlet.Remembers {
+		most = min(most, d.outlet.Concurrency)
 	}
-	return d.batch
+	if d.outlet.Rate > 0 {
+		most = min(most, 1+int(d.outlet.Rate*rateSpan.Seconds()))
+	}
+	return most
 }
 
 // adapt lets batches grow while they are quick, so that each transaction books many, and shrink before a slow endpoint lets one
@@ -210,15 +192,18 @@ func (d *Deliverer) adapt(claimed int, took time.Duration) {
 	}
 }
 
+// log is the latest configuration's logger.
+func (d *Deliverer) log() *slog.Logger { return d.logger.Load() }
+
 // report logs that the books are away, and that they are back.
 func (d *Deliverer) report(ctx context.Context, err error) {
 	switch {
 	case err == nil && d.away:
 		d.away = false
-		d.logger.Info("deliveries go on: the ledger is back", "destination", d.outlet.Destination)
+		d.log().Info("deliveries go on: the ledger is back", "destination", d.outlet.Destination)
 	case err != nil && !d.away && ctx.Err() == nil:
 		d.away = true
-		d.logger.Error("deliveries wait for the ledger", "destination", d.outlet.Destination, "error", err)
+		d.log().Error("deliveries wait for the ledger", "destination", d.outlet.Destination, "error", err)
 	}
 }
 
@@ -294,7 +279,7 @@ func (d *Deliverer) book(ctx context.Context, done results) {
 		err = d.noteHold(ctx)
 	}
 	if err != nil {
-		d.logger.Error("what became of deliveries could not be booked; they are sent again under the same ids",
+		d.log().Error("what became of deliveries could not be booked; they are sent again under the same ids",
 			"destination", d.outlet.Destination, "deliveries", len(done.outcomes)+len(done.unsent), "error", err)
 	}
 }
@@ -313,14 +298,17 @@ func (d *Deliverer) judge(ctx context.Context, done results, failingSince time.T
 		}
 	}
 	if dead > 0 {
-		d.logger.Warn("deliveries are given up; `caddy affiliate delivery list --state dead` shows them",
+		d.log().Warn("deliveries are given up; `caddy affiliate delivery list --state dead` shows them",
 			"destination", d.outlet.Destination, "deliveries", dead, "last_error", last)
 	}
 	switch {
 	case failed && !sent && failingSince.IsZero():
-		d.logger.Warn("deliveries fail and are tried again", "destination", d.outlet.Destination, "last_error", last)
+		d.log().Warn("deliveries fail and are tried again", "destination", d.outlet.Destination, "last_error", last)
 	case sent && !failingSince.IsZero():
-		d.logger.Info("deliveries are taken again", "destination", d.outlet.Destination)
+		d.log().Info("deliveries are taken again", "destination", d.outlet.Destination)
+	}
+	if d.retired() {
+		return // its successor may send elsewhere, and finds out for itself
 	}
 	switch {
 	case done.gone:
@@ -336,31 +324,7 @@ func (d *Deliverer) disable(ctx context.Context, why string) {
 	d.report(ctx, err)
 	if err == nil && first {
 		destinationsDisabled.WithLabelValues(d.outlet.Destination).Inc()
-		d.logger.Error("a destination is disabled: "+why+"; nothing is lost, and `caddy affiliate delivery resume` lets it go on",
+		d.log().Error("a destination is disabled: "+why+"; nothing is lost, and `caddy affiliate delivery resume` lets it go on",
 			"destination", d.outlet.Destination, "network", d.outlet.Network)
 	}
-}
-
-// holdFor lets no attempt begin for that long: at once here, and on all hubs as soon as the books know it. A longer hold stays.
-func (d *Deliverer) holdFor(t time.Duration, why error) {
-	h := &hold{time.Now().Add(t), why.Error()}
-	for was := d.held.Load(); was == nil || was.until.Before(h.until); was = d.held.Load() {
-		if d.held.CompareAndSwap(was, h) {
-			return
-		}
-	}
-}
-
-// noteHold notes in the books what the endpoint has asked for. From then on they say whether it is time, and somebody may let the
-// destination go on before it is.
-func (d *Deliverer) noteHold(ctx context.Context) error {
-	h := d.held.Load()
-	if h == nil {
-		return nil
-	}
-	if err := d.books.HoldDestination(ctx, d.outlet.Network, d.outlet.Destination, h.until, h.why); err != nil {
-		return err
-	}
-	d.held.CompareAndSwap(h, nil)
-	return nil
 }

@@ -400,11 +400,11 @@ type awayBooks struct {
 
 var errAway = errors.New("the database is away")
 
-func (b *awayBooks) MayDeliver(ctx context.Context, network, destination string) (bool, time.Time, error) {
+func (b *awayBooks) MayDeliver(ctx context.Context, network, destination, fingerprint string) (bool, time.Time, error) {
 	if b.away {
 		return false, time.Time{}, errAway
 	}
-	return b.Ledger.MayDeliver(ctx, network, destination)
+	return b.Ledger.MayDeliver(ctx, network, destination, fingerprint)
 }
 
 func (b *awayBooks) FinishDeliveries(ctx context.Context, network, destination string, o []tracker.DeliveryOutcome) error {

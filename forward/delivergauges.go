@@ -46,6 +46,7 @@ func (s *Deliverers) look(ctx context.Context) {
 				continue
 			}
 			show(state)
+			breakerOpen.DeleteLabelValues(name.Name) // nothing is sent there
 			now[name.Name] = true
 			if state.Due > 0 && !warned[name] {
 				warned[name] = true

@@ -99,9 +99,62 @@ type holdless struct {
 	away bool
 }
 
-func (b *holdless) HoldDestination(ctx context.Context, network, name string, until time.Time, why string) error {
+func (b *holdless) HoldDestination(ctx context.Context, network, name string, h tracker.Hold) error {
 	if b.away {
 		return errAway
 	}
-	return b.Ledger.HoldDestination(ctx, network, name, until, why)
+	return b.Ledger.HoldDestination(ctx, network, name, h)
+}
+
+// What a deliverer hears that only ends what it has under way is the old endpoint's word, and binds its successor to nothing.
+func TestAnOldEndpointDoesNotStopTheNewOne(t *testing.T) {
+	for name, f := range map[string]Failure{
+		"gone":      {Err: errBroken, Gone: true},
+		"throttled": {Err: errBroken, Throttled: true, RetryAfter: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onDesks(t, func(d *desk, all *Deliverers) {
+				d.answer = func(sent) error { time.Sleep(10 * time.Second); return &f }
+				d.happen(1)
+				all.Use([]Outlet{d.outlet}, d.logger())
+				time.Sleep(5 * time.Second)
+				d.answers(nil)
+				d.outlet.Concurrency = 3
+				all.Use([]Outlet{d.outlet}, d.logger())
+				time.Sleep(10 * time.Second)
+				state, err := d.books.DestinationState(d.Context(), "default", "desk")
+				if err != nil || state.DisabledAt != nil || state.HeldUntil != nil {
+					d.Errorf("it is %+v, %v", state, err)
+				}
+				d.happen(3)
+				time.Sleep(5 * time.Second)
+				if got := d.states(); got[tracker.DeliverySent] < 3 {
+					d.Errorf("the deliveries are %v", got)
+				}
+			})
+		})
+	}
+}
+
+// A pause that the old endpoint has asked for ends with the settings that lead there.
+func TestOtherSettingsEndAHold(t *testing.T) {
+	onDesks(t, func(d *desk, all *Deliverers) {
+		d.answer = func(sent) error { return &Failure{Err: errBroken, Throttled: true, RetryAfter: 24 * time.Hour} }
+		d.outlet.Fingerprint = "old"
+		d.happen(1)
+		all.Use([]Outlet{d.outlet}, d.logger())
+		time.Sleep(5 * time.Second)
+		d.answers(nil)
+		d.happen(3)
+		time.Sleep(time.Minute)
+		if d.attempts() != 1 {
+			d.Errorf("%d attempts in the pause", d.attempts()-1)
+		}
+		d.outlet.Fingerprint = "new"
+		all.Use([]Outlet{d.outlet}, d.logger())
+		time.Sleep(5 * time.Second)
+		if got := d.states(); got[tracker.DeliverySent] != 3 {
+			d.Errorf("with other settings the deliveries are %v", got)
+		}
+	})
 }

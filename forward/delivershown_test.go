@@ -129,3 +129,15 @@ func TestTheLogOfADestination(t *testing.T) {
 		said("deliveries=3", 1)
 	})
 }
+
+// Of a destination that must not be told twice no more is claimed than is begun: what was claimed when a process is killed is in doubt.
+func TestWhatMayBeInDoubtIsWhatIsUnderWay(t *testing.T) {
+	onDesk(t, func(d *desk) {
+		d.happen(100)
+		d.deliverer.batch = maxBatch
+		d.deliverer.step(d.Context())
+		if len(d.sent) != DefaultConcurrency {
+			d.Errorf("%d were claimed at once, want %d", len(d.sent), DefaultConcurrency)
+		}
+	}, func(o *Outlet) { o.Remembers = true })
+}

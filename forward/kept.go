@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 // blanked stands where a secret stood in an answer.
@@ -62,36 +60,6 @@ func spellings(text string) []string {
 	}
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) }) // none is left that another one is a part of
 	return all
-}
-
-// refusedWait is how long a destination rests whose endpoint does not take its key: every other event would fare the same.
-const refusedWait = time.Minute
-
-// Refused is the failure of an attempt whose key the endpoint does not take. The key may be mended, so the attempt is repeated,
-// and nothing else is sent for a minute.
-func Refused(err error) error {
-	return &Failure{Err: err, Throttled: true, RetryAfter: refusedWait}
-}
-
-// JudgeKey is Judge for an API with keys: 401 is Refused, and so is a 403 in the API's own form. A firewall before the API answers
-// 403 as well, with a page, for what it does not like about one event; that one fails, and no other.
-func JudgeKey(r *Response, now time.Time) error {
-	if r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden && isData(r) {
-		return Refused(fmt.Errorf("the endpoint answered %d: it does not take the key, or not for this", r.Status))
-	}
-	return Judge(r, now)
-}
-
-// isData reports whether an answer is what an API sends, JSON or XML, and no page.
-func isData(r *Response) bool {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch {
-	case err == nil && (strings.HasSuffix(kind, "/xml") || kind == "application/x-jsv" || kind == "text/jsv"):
-		return true
-	case err == nil && strings.Contains(kind, "html"):
-		return false
-	}
-	return json.Valid(bytes.TrimSpace(r.Body))
 }
 
 // NewJSON is a request with v as JSON for its body, or none where v is nil.

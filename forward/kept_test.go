@@ -2,13 +2,10 @@ package forward
 
 import (
 	"encoding/json"
-	"errors"
 	"html"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
 // What an endpoint sends back of a secret is kept nowhere, however it writes it.
@@ -32,37 +29,6 @@ func TestKeepBlanksSecrets(t *testing.T) {
 	}
 	if kept := Keep(nil, secret); kept.Status != 0 || kept.Body != nil {
 		t.Errorf("of no answer is kept %+v", kept)
-	}
-}
-
-func TestJudgeKey(t *testing.T) {
-	var f *Failure
-	for name, c := range map[string]struct {
-		status     int
-		kind, body string
-		holds      bool
-	}{
-		"401":                    {401, "text/html", "<html>no</html>", true},
-		"403 of the API":         {403, "application/json; charset=utf-8", `{"error": "this key may not"}`, true},
-		"without a type":         {403, "", ` {"error": "this key may not"} `, true},
-		"in XML":                 {403, "application/xml", `<Error/>`, true},
-		"403 of a firewall":      {403, "text/html; charset=utf-8", "<html>Blocked. Incident 4711</html>", false},
-		"a page without a type":  {403, "", "<html>Blocked</html>", false},
-		"a page said to be JSON": {403, "application/json", "<html>Blocked</html>", false},
-		"XHTML":                  {403, "application/xhtml+xml", "<html/>", false},
-		"nothing":                {403, "", "", false},
-	} {
-		r := &Response{Status: c.status, Header: http.Header{"Content-Type": {c.kind}}, Body: []byte(c.body)}
-		err := JudgeKey(r, time.Now())
-		if !errors.As(err, &f) || f.Throttled != c.holds || f.Permanent || c.holds != (f.RetryAfter >= time.Minute) {
-			t.Errorf("%s is judged %+v", name, err)
-		}
-	}
-	if err := JudgeKey(&Response{Status: 202}, time.Now()); err != nil {
-		t.Error(err)
-	}
-	if err := JudgeKey(&Response{Status: 404}, time.Now()); !errors.As(err, &f) || f.Throttled {
-		t.Errorf("404 is judged %+v", err)
 	}
 }
 

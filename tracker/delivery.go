@@ -43,14 +43,24 @@ type Attempt struct {
 
 // DeliveryOutcome is what an attempt has led to.
 type DeliveryOutcome struct {
-	ID      string
-	Attempt Attempt // N is ignored
-	State   DeliveryState
-	DueAt   time.Time // of the next attempt; with DeliveryDue
-	Ref     string    // what the destination calls the subject; empty: what is known of it stays
-	Skipped bool      // it counts as sent, but the destination had nothing to do with it, so it says nothing of its health
-	Cut     bool      // nobody knows whether it was taken: no failure, so it brings the delivery no nearer to its death
+	Delivery Delivery // as it was claimed; whoever has claimed it since has the say, unless it was sent
+	Attempt  Attempt  // N is ignored: it is the claim's
+	State    DeliveryState
+	DueAt    time.Time // of the next attempt; with DeliveryDue
+	Ref      string    // what the destination calls the subject; empty: what is known of it stays
+	Skipped  bool      // it counts as sent, but the destination had nothing to do with it, so it says nothing of its health
+	Cut      bool      // nobody knows whether it was taken: no failure, so it brings the delivery no nearer to its death
 }
+
+// Hold is a pause of a whole destination, for which its endpoint has asked.
+type Hold struct {
+	Until time.Time
+	Why   string
+	By    string // the Route's fingerprint: settings that have changed since are not held
+}
+
+// MaxHold is the longest pause that an endpoint may ask for.
+const MaxHold = 24 * time.Hour
 
 // CutShort is the error of an attempt whose process ended before there was an answer.
 const CutShort = "cut short by the end of the process; nobody knows whether it was taken"

@@ -71,4 +71,5 @@ type Route struct {
 	Ordered     bool               // events of one subject are sent one after the other, each until it is sent or dead
 	BySession   bool               // with Ordered: a conversion comes after its session, and those of one session are one subject
 	Remembers   bool               // its events come with what it called things before
+	Fingerprint string             // changes with the destination's settings, as they are when their placeholders are replaced; no secret
 }

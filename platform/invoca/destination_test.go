@@ -100,7 +100,7 @@ func (m *mirror) deliver() (failed []error) {
 			if _, err := m.to.Send(m.Context(), m.client, e); err != nil {
 				failed = append(failed, err)
 			}
-			outcomes = append(outcomes, tracker.DeliveryOutcome{ID: d.ID, State: tracker.DeliverySent})
+			outcomes = append(outcomes, tracker.DeliveryOutcome{Delivery: d, State: tracker.DeliverySent})
 		}
 		if err := m.ours.FinishDeliveries(m.Context(), "shop", "invoca", outcomes); err != nil {
 			m.Fatal(err)

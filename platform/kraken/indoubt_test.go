@@ -70,7 +70,7 @@ func (h *hub) send(d tracker.Delivery) (forward.Answer, error) {
 func (h *hub) book(d tracker.Delivery, answer forward.Answer, state tracker.DeliveryState) {
 	h.Helper()
 	err := h.books.FinishDeliveries(h.Context(), "here", "kraken", []tracker.DeliveryOutcome{
-		{ID: d.ID, State: state, DueAt: h.now, Ref: answer.Ref, Attempt: tracker.Attempt{Time: h.now, Status: answer.Status}},
+		{Delivery: d, State: state, DueAt: h.now, Ref: answer.Ref, Attempt: tracker.Attempt{Time: h.now, Status: answer.Status}},
 	})
 	if err != nil {
 		h.Fatal(err)

@@ -98,8 +98,13 @@ func (l *Ledger) ReclaimDeliveries(ctx context.Context, network, destination str
 // maxError is how much of an attempt's error and of its answer is kept, in bytes.
 const maxError, maxAnswer = 256, 1024
 
+// stands selects the outcomes that say what becomes of a delivery d: those of its latest claim, and a success whoever had it. What
+// is gone stays gone.
+const stands = `(d.state = 'due' AND d.due_at = outcome.lease OR d.state IN ('due', 'dead') AND outcome.state = 'sent')`
+
 // FinishDeliveries books what attempts have led to, in one transaction, with what it says of the destination. A delivery that is
-// not due any more, since somebody has erased what it was about, stays as it is.
+// not due any more, since somebody has erased what it was about, stays as it is, and so does one that somebody else has claimed
+// since, unless it was sent: then nobody has to send it again.
 func (l *Ledger) FinishDeliveries(
 	ctx context.Context, network, destination string, outcomes []tracker.DeliveryOutcome,
 ) error {
@@ -124,24 +129,28 @@ func (l *Ledger) FinishDeliveries(
 	return nil
 }
 
-// writeAttempts adds to the deliveries' logs. The attempt's number is that which the claim has counted.
+// writeAttempts adds to the deliveries' logs. The attempt's number is that which the claim has counted. Who has claimed the delivery
+// since took it for cut short, and is set right.
 func (l *Ledger) writeAttempts(ctx context.Context, tx *sql.Tx, outcomes []tracker.DeliveryOutcome) error {
 	size := len(outcomes)
 	id, failed, answer := make([]string, size), make([]string, size), make([]string, size)
-	at, took, status := make([]int64, size), make([]int64, size), make([]int64, size)
+	n, at, took, status := make([]int64, size), make([]int64, size), make([]int64, size), make([]int64, size)
 	for i, o := range outcomes {
-		id[i], at[i], took[i] = o.ID, millis(o.Attempt.Time), o.Attempt.DurationUS
+		id[i], n[i], at[i], took[i] = o.Delivery.ID, int64(o.Delivery.Attempts), millis(o.Attempt.Time), o.Attempt.DurationUS
 		status[i], failed[i] = int64(o.Attempt.Status), harmless(o.Attempt.Error, maxError)
 		answer[i] = harmless(o.Attempt.Answer, maxAnswer)
 	}
 	table, args := l.db.Values(Rows{Table: "outcome", Len: size, Columns: []Column{
-		{Name: "id", Text: id}, {Name: "time", Int: at}, {Name: "duration_us", Int: took}, {Name: "status", Int: status},
-		{Name: "error", Text: failed}, {Name: "answer", Text: answer},
+		{Name: "id", Text: id}, {Name: "n", Int: n}, {Name: "time", Int: at}, {Name: "duration_us", Int: took},
+		{Name: "status", Int: status}, {Name: "error", Text: failed}, {Name: "answer", Text: answer},
 	}})
-	_, err := tx.ExecContext(ctx, `INSERT INTO delivery_attempt (delivery_id, n, time, duration_us, status, error, answer)
-		SELECT d.id, d.attempts, outcome.time, outcome.duration_us, outcome.status, outcome.error, outcome.answer
-		FROM `+table+` JOIN delivery d ON d.id = outcome.id WHERE d.state = 'due'
-		ON CONFLICT (delivery_id, n) DO NOTHING`, args...)
+	args = append(args, tracker.CutShort)
+	_, err := tx.ExecContext(ctx, fmt.Sprintf(`INSERT INTO delivery_attempt (delivery_id, n, time, duration_us, status, error, answer)
+		SELECT d.id, outcome.n, outcome.time, outcome.duration_us, outcome.status, outcome.error, outcome.answer
+		FROM %s JOIN delivery d ON d.id = outcome.id WHERE d.state IN ('due', 'dead')
+		ON CONFLICT (delivery_id, n) DO UPDATE SET time = excluded.time, duration_us = excluded.duration_us,
+			status = excluded.status, error = excluded.error, answer = excluded.answer
+		WHERE delivery_attempt.error = $%d`, table, len(args)), args...)
 	if err != nil {
 		return fmt.Errorf("logging attempts: %w", err)
 	}
@@ -150,21 +159,23 @@ func (l *Ledger) writeAttempts(ctx context.Context, tx *sql.Tx, outcomes []track
 
 func (l *Ledger) writeStates(ctx context.Context, tx *sql.Tx, outcomes []tracker.DeliveryOutcome) error {
 	size := len(outcomes)
-	id, state, due, now, cut := make([]string, size), make([]string, size), make([]int64, size), make([]int64, size), make([]int64, size)
+	id, state, lease := make([]string, size), make([]string, size), make([]int64, size)
+	due, now, cut := make([]int64, size), make([]int64, size), make([]int64, size)
 	at := millis(l.now())
 	for i, o := range outcomes {
-		id[i], state[i], due[i], now[i] = o.ID, string(o.State), millis(o.DueAt), at
+		id[i], state[i], lease[i] = o.Delivery.ID, string(o.State), millis(o.Delivery.DueAt)
+		due[i], now[i] = millis(o.DueAt), at
 		if o.Cut {
 			cut[i] = 1
 		}
 	}
 	table, args := l.db.Values(Rows{Table: "outcome", Len: size, Columns: []Column{
-		{Name: "id", Text: id}, {Name: "state", Text: state}, {Name: "due_at", Int: due}, {Name: "now", Int: now},
-		{Name: "cut", Int: cut},
+		{Name: "id", Text: id}, {Name: "state", Text: state}, {Name: "lease", Int: lease}, {Name: "due_at", Int: due},
+		{Name: "now", Int: now}, {Name: "cut", Int: cut},
 	}})
-	_, err := tx.ExecContext(ctx, `UPDATE delivery SET state = outcome.state, updated_at = outcome.now,
-		step = delivery.step - outcome.cut, holder = '', due_at = CASE outcome.state WHEN 'due' THEN outcome.due_at ELSE delivery.due_at END
-		FROM `+table+` WHERE delivery.id = outcome.id AND delivery.state = 'due'`, args...)
+	_, err := tx.ExecContext(ctx, `UPDATE delivery AS d SET state = outcome.state, updated_at = outcome.now,
+		step = d.step - outcome.cut, holder = '', due_at = CASE outcome.state WHEN 'due' THEN outcome.due_at ELSE d.due_at END
+		FROM `+table+` WHERE d.id = outcome.id AND `+stands, args...)
 	if err != nil {
 		return fmt.Errorf("writing the deliveries' states: %w", err)
 	}

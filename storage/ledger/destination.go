@@ -14,7 +14,8 @@ import (
 const successWithin = time.Second
 
 // noteHealth notes what the outcomes say of the destination: since when there are nothing but failures, and when the last
-// success was. An event that it refuses for good is no failure of its own. Where all is known already it writes nothing.
+// success was. An event that it refuses for good is no failure of its own. Where all is known already it writes nothing. A hold
+// that does not count, see farHold, is forgotten before it would.
 func (l *Ledger) noteHealth(
 	ctx context.Context, tx *sql.Tx, network, destination string, outcomes []tracker.DeliveryOutcome,
 ) error {
@@ -33,9 +34,10 @@ func (l *Ledger) noteHealth(
 	if success {
 		query = `INSERT INTO destination (network, name, paused, disabled_at, failing_since, last_success_at)
 			VALUES ($1, $2, false, 0, 0, $3) ON CONFLICT (network, name) DO UPDATE
-			SET failing_since = 0, last_success_at = excluded.last_success_at
+			SET failing_since = 0, last_success_at = excluded.last_success_at,
+				hold_until = CASE WHEN destination.hold_until > $5 THEN 0 ELSE destination.hold_until END
 			WHERE destination.failing_since <> 0 OR destination.last_success_at < $4`
-		args = append(args, millis(now.Add(-successWithin)))
+		args = append(args, millis(now.Add(-successWithin)), millis(now.Add(farHold)))
 	}
 	if _, err := tx.ExecContext(ctx, query, args...); err != nil {
 		return fmt.Errorf("noting the destination's health: %w", err)
@@ -50,7 +52,7 @@ func (l *Ledger) PauseDestination(ctx context.Context, network, name string, pau
 		query := `INSERT INTO destination (network, name, paused, disabled_at, failing_since, last_success_at)
 			VALUES ($1, $2, true, 0, 0, 0) ON CONFLICT (network, name) DO UPDATE SET paused = true`
 		if !paused {
-			query = `UPDATE destination SET paused = false, disabled_at = 0, failing_since = 0, hold_until = 0, hold_why = ''
+			query = `UPDATE destination SET paused = false, disabled_at = 0, failing_since = 0, hold_until = 0, hold_why = '', hold_by = ''
 				WHERE network = $1 AND name = $2`
 		}
 		_, err := tx.ExecContext(ctx, query, network, name)
@@ -82,34 +84,21 @@ func (l *Ledger) DisableDestination(ctx context.Context, network, name string) (
 	return disabled, nil
 }
 
-// HoldDestination lets no hub send to a destination before that time. A longer hold stays; letting the destination go on ends it.
-func (l *Ledger) HoldDestination(ctx context.Context, network, name string, until time.Time, why string) error {
-	err := l.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO destination (network, name, paused, disabled_at, failing_since, last_success_at, hold_until, hold_why)
-			VALUES ($1, $2, false, 0, 0, 0, $3, $4) ON CONFLICT (network, name) DO UPDATE
-			SET hold_until = excluded.hold_until, hold_why = excluded.hold_why WHERE destination.hold_until < excluded.hold_until`,
-			network, name, millis(until), harmless(why, maxError))
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("holding a destination: %w", err)
-	}
-	return nil
-}
-
 // DestinationState returns what the books know of a destination, also of one that they have not heard of. It counts what is due
 // and what is dead.
 func (l *Ledger) DestinationState(ctx context.Context, network, name string) (tracker.DestinationState, error) {
 	s, now := tracker.DestinationState{Name: name}, millis(l.now())
 	err := l.view(ctx, func(tx *sql.Tx) error {
 		var disabled, failing, success, held, oldest int64
-		err := tx.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since, last_success_at, hold_until, hold_why FROM destination
-			WHERE network = $1 AND name = $2`, network, name).Scan(&s.Paused, &disabled, &failing, &success, &held, &s.HeldBecause)
+		var by string
+		err := tx.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since, last_success_at, hold_until, hold_why, hold_by FROM destination
+			WHERE network = $1 AND name = $2`, network, name).Scan(&s.Paused, &disabled, &failing, &success, &held, &s.HeldBecause, &by)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		s.DisabledAt, s.FailingSince, s.LastSuccessAt = timeOrNil(disabled), timeOrNil(failing), timeOrNil(success)
-		if s.HeldUntil = timeOrNil(held); held <= now {
+		route, there := l.route(network, name)
+		if s.HeldUntil = timeOrNil(held); !holdCounts(held, now) || there && route.Fingerprint != by {
 			s.HeldUntil, s.HeldBecause = nil, ""
 		}
 		err = tx.QueryRowContext(ctx, `SELECT count(*), coalesce(min(CASE again_at WHEN 0 THEN created_at ELSE again_at END), 0) FROM delivery
@@ -127,12 +116,14 @@ func (l *Ledger) DestinationState(ctx context.Context, network, name string) (tr
 	return s, nil
 }
 
-// MayDeliver reports whether a destination is neither paused nor disabled nor held, and since when it has known nothing but failures.
-func (l *Ledger) MayDeliver(ctx context.Context, network, name string) (may bool, failingSince time.Time, err error) {
+// MayDeliver reports whether a destination is neither paused nor disabled nor, with the settings of that fingerprint, held, and since
+// when it has known nothing but failures.
+func (l *Ledger) MayDeliver(ctx context.Context, network, name, fingerprint string) (may bool, failingSince time.Time, err error) {
 	var paused bool
+	var by string
 	var disabled, failing, held int64
-	err = l.db.Read.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since, hold_until FROM destination
-		WHERE network = $1 AND name = $2`, network, name).Scan(&paused, &disabled, &failing, &held)
+	err = l.db.Read.QueryRowContext(ctx, `SELECT paused, disabled_at, failing_since, hold_until, hold_by FROM destination
+		WHERE network = $1 AND name = $2`, network, name).Scan(&paused, &disabled, &failing, &held, &by)
 	if errors.Is(err, sql.ErrNoRows) {
 		return true, time.Time{}, nil
 	}
@@ -142,7 +133,8 @@ func (l *Ledger) MayDeliver(ctx context.Context, network, name string) (may bool
 	if failing > 0 {
 		failingSince = fromMillis(failing)
 	}
-	return !paused && disabled == 0 && held <= millis(l.now()), failingSince, nil
+	isHeld := by == fingerprint && holdCounts(held, millis(l.now()))
+	return !paused && disabled == 0 && !isHeld, failingSince, nil
 }
 
 // dropStep is how many deliveries one transaction forgets.

@@ -17,6 +17,19 @@ import (
 // UseRoutes says which destinations there are. Every later transaction writes their deliveries with what causes them.
 func (l *Ledger) UseRoutes(routes []tracker.Route) { l.routes.Store(&routes) }
 
+// route returns a destination as UseRoutes has it.
+func (l *Ledger) route(network, destination string) (r tracker.Route, there bool) {
+	routes := l.routes.Load()
+	if routes == nil {
+		return r, false
+	}
+	i := slices.IndexFunc(*routes, func(r tracker.Route) bool { return r.Network == network && r.Destination == destination })
+	if i < 0 {
+		return r, false
+	}
+	return (*routes)[i], true
+}
+
 // happened is something in a transaction of which destinations may have to be told.
 type happened struct {
 	kind     tracker.EventKind

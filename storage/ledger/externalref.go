@@ -13,22 +13,26 @@ import (
 // writeRefs keeps what the destination calls what it has taken. It comes before the deliveries' states: of what was erased
 // meanwhile, whose delivery is not due any more, nothing is kept.
 func (l *Ledger) writeRefs(ctx context.Context, tx *sql.Tx, outcomes []tracker.DeliveryOutcome) error {
-	var id, ref []string
+	var id, ref, state []string
+	var lease []int64
 	for _, o := range outcomes {
 		if o.Ref != "" {
-			id, ref = append(id, o.ID), append(ref, harmless(o.Ref, tracker.MaxRef))
+			id, ref = append(id, o.Delivery.ID), append(ref, harmless(o.Ref, tracker.MaxRef))
+			state, lease = append(state, string(o.State)), append(lease, millis(o.Delivery.DueAt))
 		}
 	}
 	if len(id) == 0 {
 		return nil
 	}
-	table, args := l.db.Values(Rows{Table: "outcome", Len: len(id), Columns: []Column{{Name: "id", Text: id}, {Name: "ref", Text: ref}}})
+	table, args := l.db.Values(Rows{Table: "outcome", Len: len(id), Columns: []Column{
+		{Name: "id", Text: id}, {Name: "ref", Text: ref}, {Name: "state", Text: state}, {Name: "lease", Int: lease},
+	}})
 	args = append(args, millis(l.now()))
 	_, err := tx.ExecContext(ctx, fmt.Sprintf(`INSERT INTO external_ref (network, destination, subject, ref, updated_at)
 		SELECT d.network, d.destination, d.subject, max(outcome.ref), CAST($%d AS bigint) FROM %s JOIN delivery d ON d.id = outcome.id
-		WHERE d.state = 'due' GROUP BY d.network, d.destination, d.subject
+		WHERE %s GROUP BY d.network, d.destination, d.subject
 		ON CONFLICT (network, destination, subject) DO UPDATE SET ref = excluded.ref, updated_at = excluded.updated_at`,
-		len(args), table), args...)
+		len(args), table, stands), args...)
 	if err != nil {
 		return fmt.Errorf("keeping what the destination calls it: %w", err)
 	}
@@ -59,10 +63,8 @@ func (l *Ledger) addMemory(ctx context.Context, d tracker.Delivery, e *tracker.E
 }
 
 func (l *Ledger) remembers(network, destination string) bool {
-	routes := l.routes.Load()
-	return routes != nil && slices.ContainsFunc(*routes, func(r tracker.Route) bool {
-		return r.Remembers && r.Network == network && r.Destination == destination
-	})
+	route, there := l.route(network, destination)
+	return there && route.Remembers
 }
 
 // externalRef is what the destination calls the subject; empty where that is not known.

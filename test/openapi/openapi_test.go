@@ -118,7 +118,7 @@ func (v *visitor) sent() string {
 		v.Fatalf("claimed %v, %v", claimed, err)
 	}
 	err = v.books.FinishDeliveries(v.Context(), "acme", "hook", []tracker.DeliveryOutcome{{
-		ID: claimed[0].ID, State: tracker.DeliverySent, Attempt: tracker.Attempt{Time: time.Now(), DurationUS: 5, Status: 200, Answer: "fine"},
+		Delivery: claimed[0], State: tracker.DeliverySent, Attempt: tracker.Attempt{Time: time.Now(), DurationUS: 5, Status: 200, Answer: "fine"},
 	}})
 	if err != nil {
 		v.Fatal(err)

@@ -53,7 +53,7 @@ func (s *shop) finish(state tracker.DeliveryState, due time.Duration, deliveries
 	s.Helper()
 	var outcomes []tracker.DeliveryOutcome
 	for _, d := range deliveries {
-		o := tracker.DeliveryOutcome{ID: d.ID, State: state, DueAt: s.clock().Add(due), Attempt: tracker.Attempt{
+		o := tracker.DeliveryOutcome{Delivery: d, State: state, DueAt: s.clock().Add(due), Attempt: tracker.Attempt{
 			Time: s.clock(), DurationUS: 1500, Status: 200, Answer: "fine",
 		}}
 		if state != tracker.DeliverySent {
@@ -365,7 +365,7 @@ func testNoWord(t *testing.T, db Database) {
 		s.report(s.sale(fmt.Sprint(i), 1000))
 	}
 	both := s.claim(2)
-	skipped := tracker.DeliveryOutcome{ID: both[0].ID, State: tracker.DeliverySent, Skipped: true}
+	skipped := tracker.DeliveryOutcome{Delivery: both[0], State: tracker.DeliverySent, Skipped: true}
 	if err := s.FinishDeliveries(s.Context(), s.network, sink, []tracker.DeliveryOutcome{skipped}); err != nil {
 		t.Fatal(err)
 	}
@@ -583,7 +583,7 @@ func testPause(t *testing.T, db Database) {
 	s := routed(t, db)
 	may := func(want bool) {
 		t.Helper()
-		if got, _, err := s.MayDeliver(s.Context(), s.network, sink); err != nil || got != want {
+		if got, _, err := s.MayDeliver(s.Context(), s.network, sink, ""); err != nil || got != want {
 			t.Errorf("it may deliver: %t, %v", got, err)
 		}
 	}

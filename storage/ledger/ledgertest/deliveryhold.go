@@ -10,7 +10,9 @@ import (
 
 var deliveryHoldTests = []test{
 	{"a hold of a destination", testHold},
+	{"a hold of other settings, and of a clock that is ahead", testHoldOfOthers},
 	{"what was never tried keeps its place", testReleasedPlace},
+	{"an outcome of a claim that is not the latest", testFence},
 	{"an attempt that was cut short", testCutShort},
 	{"since when the oldest waits", testOldestDue},
 	{"the last success to the second", testLastSuccess},
@@ -25,14 +27,14 @@ func testHold(t *testing.T, db Database) {
 	s := routed(t, db)
 	hold := func(span time.Duration, why string) {
 		t.Helper()
-		if err := s.HoldDestination(s.Context(), s.network, sink, s.clock().Add(span), why); err != nil {
+		if err := s.HoldDestination(s.Context(), s.network, sink, tracker.Hold{Until: s.clock().Add(span), Why: why}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	may := func(want bool, why string) {
 		t.Helper()
 		for _, hub := range []*shop{s, s.also(db)} {
-			if got, _, err := hub.MayDeliver(s.Context(), s.network, sink); err != nil || got != want {
+			if got, _, err := hub.MayDeliver(s.Context(), s.network, sink, ""); err != nil || got != want {
 				t.Errorf("%s: it may deliver: %t, %v", why, got, err)
 			}
 		}
@@ -80,7 +82,7 @@ func testCutShort(t *testing.T, db Database) {
 	s.report(s.sale("1", 1000))
 	first := s.claim(1)
 	err := s.FinishDeliveries(s.Context(), s.network, sink, []tracker.DeliveryOutcome{{
-		ID: first[0].ID, State: tracker.DeliveryDue, DueAt: s.clock(), Cut: true,
+		Delivery: first[0], State: tracker.DeliveryDue, DueAt: s.clock(), Cut: true,
 		Attempt: tracker.Attempt{Time: s.clock(), DurationUS: 7, Error: tracker.CutShort},
 	}})
 	if err != nil {
@@ -137,5 +139,96 @@ func testLastSuccess(t *testing.T, db Database) {
 		if got := s.state().LastSuccessAt; got == nil || s.clock().Sub(*got) > time.Second {
 			t.Errorf("success %d was at %v, and is kept as %v", i+1, s.clock(), got)
 		}
+	}
+}
+
+// testHoldOfOthers has a destination whose settings change, and hubs of which one has a clock that is ahead.
+func testHoldOfOthers(t *testing.T, db Database) {
+	s := newShop(t, db)
+	s.UseRoutes([]tracker.Route{{Destination: sink, Network: s.network, Kinds: tracker.EventKinds, Fingerprint: "new"}})
+	hold := func(by string, span time.Duration) {
+		t.Helper()
+		h := tracker.Hold{Until: s.clock().Add(span), Why: "the endpoint answered 429", By: by}
+		if err := s.HoldDestination(s.Context(), s.network, sink, h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := func(by string, want bool, why string) {
+		t.Helper()
+		may, _, err := s.MayDeliver(s.Context(), s.network, sink, by)
+		if err != nil || may == want {
+			t.Errorf("%s: with the %s settings it may deliver: %t, %v", why, by, may, err)
+		}
+	}
+	hold("old", 24*time.Hour)
+	held("old", true, "held")
+	held("new", false, "held with other settings")
+	if got := s.state(); got.HeldUntil != nil || got.HeldBecause != "" {
+		t.Errorf("with other settings it is shown as held: %+v", got)
+	}
+	hold("new", time.Minute)
+	held("new", true, "held by itself, though shorter")
+	if got := s.state(); got.HeldUntil == nil || !got.HeldUntil.Equal(s.clock().Add(time.Minute)) {
+		t.Errorf("it is shown as held until %v", got.HeldUntil)
+	}
+	hold("new", 48*time.Hour)
+	held("new", false, "by a clock that is ahead")
+	hold("new", time.Minute)
+	held("new", true, "after that")
+	hold("new", 48*time.Hour)
+	s.report(s.sale("1", 1000))
+	s.finish(tracker.DeliverySent, 0, s.claim(1)...)
+	s.pass(30 * time.Hour)
+	held("new", false, "when it would begin to count, after a success")
+}
+
+// testFence has two hubs with one name, of which one starts again: it takes what the other has under way.
+func testFence(t *testing.T, db Database) {
+	s := remembering(t, db)
+	s.UseNode("both")
+	clone := s.also(db)
+	clone.UseNode("both")
+	// twice is a delivery as the one has claimed it, and then the other.
+	twice := func(name string) (older, newer tracker.Delivery) {
+		t.Helper()
+		s.report(s.sale(name, 1000))
+		older = s.claim(1)[0]
+		s.pass(time.Second)
+		if err := clone.ReclaimDeliveries(s.Context(), s.network, sink, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		got := clone.claim(1)
+		if len(got) != 1 || got[0].ID != older.ID || got[0].Attempts != 2 {
+			t.Fatalf("the other has claimed %+v", got)
+		}
+		return older, got[0]
+	}
+	read := func(d tracker.Delivery) tracker.Delivery {
+		t.Helper()
+		return must(s.Delivery(s.Context(), s.network, d.ID))(s)
+	}
+	older, newer := twice("fails")
+	s.finish(tracker.DeliveryDue, time.Hour, older)
+	if got := read(older); !got.DueAt.Equal(newer.DueAt) || len(got.Log) != 1 || got.Log[0].N != 1 || got.Log[0].Status != 500 {
+		t.Errorf("after the older attempt it is %+v; want it due at %v", got, newer.DueAt)
+	}
+	s.finish(tracker.DeliveryDead, 0, older)
+	if got := read(older); got.State != tracker.DeliveryDue {
+		t.Errorf("the older attempt makes it %s", got.State)
+	}
+	s.finishAs(tracker.DeliverySent, "theirs", newer)
+	if got := read(older); got.State != tracker.DeliverySent || len(got.Log) != 2 || got.Log[1].N != 2 || got.Log[1].Error != "" {
+		t.Errorf("after the newer attempt it is %+v", got)
+	}
+	s.finish(tracker.DeliveryDead, 0, older)
+	if got := read(older); got.State != tracker.DeliverySent {
+		t.Errorf("what was sent is %s after another attempt", got.State)
+	}
+
+	older, newer = twice("succeeds")
+	s.finish(tracker.DeliveryDead, 0, newer)
+	s.finishAs(tracker.DeliverySent, "theirs too", older)
+	if got := read(older); got.State != tracker.DeliverySent || len(got.Log) != 2 || got.Log[0].Error != "" || s.event(got).Ref != "theirs too" {
+		t.Errorf("after an older attempt that was taken it is %+v", got)
 	}
 }

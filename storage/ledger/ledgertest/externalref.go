@@ -30,7 +30,7 @@ func (s *shop) finishAs(state tracker.DeliveryState, ref string, deliveries ...t
 	s.Helper()
 	var outcomes []tracker.DeliveryOutcome
 	for _, d := range deliveries {
-		outcomes = append(outcomes, tracker.DeliveryOutcome{ID: d.ID, State: state, DueAt: s.clock(), Ref: ref, Attempt: tracker.Attempt{Time: s.clock()}})
+		outcomes = append(outcomes, tracker.DeliveryOutcome{Delivery: d, State: state, DueAt: s.clock(), Ref: ref, Attempt: tracker.Attempt{Time: s.clock()}})
 	}
 	if err := s.FinishDeliveries(s.Context(), s.network, sink, outcomes); err != nil {
 		s.Fatal(err)

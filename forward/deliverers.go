@@ -51,6 +51,7 @@ func (s *Deliverers) Use(outlets []Outlet, logger *slog.Logger) {
 	for _, o := range outlets {
 		name := tracker.DestinationName{Network: o.Network, Name: o.Destination}
 		if d := s.working[name]; d != nil && d.configured.Same(o) {
+			d.logger.Store(logger)
 			next[name] = d
 			delete(s.working, name)
 			continue
@@ -58,6 +59,7 @@ func (s *Deliverers) Use(outlets []Outlet, logger *slog.Logger) {
 		next[name] = s.begin(name, o)
 	}
 	for _, d := range s.working {
+		d.logger.Store(logger)
 		d.retire()
 	}
 	s.working = next
@@ -79,7 +81,8 @@ func (s *Deliverers) begin(name tracker.DestinationName, o Outlet) *Deliverer {
 	return d
 }
 
-// Finish begins no attempt any more, and returns when those under way have ended: after seconds where an endpoint is slow.
+// Finish begins no attempt any more, and returns when those under way have ended: after seconds where an endpoint is slow. It does not
+// wait for books that do not answer.
 func (s *Deliverers) Finish() {
 	s.mu.Lock()
 	s.closed = true
@@ -90,6 +93,7 @@ func (s *Deliverers) Finish() {
 		s.blind()
 	}
 	s.mu.Unlock()
+	defer time.AfterFunc(requestTime+finishTime, s.end).Stop()
 	s.all.Wait()
 }
 
@@ -105,20 +109,4 @@ func (s *Deliverers) Close(ctx context.Context) {
 	case <-ended:
 	case <-ctx.Done():
 	}
-}
-
-// SendTest sends a marked test event, outside of all queues, and returns what came of it.
-func SendTest(ctx context.Context, o Outlet, now time.Time) tracker.Attempt {
-	event := tracker.Event{
-		ID: tracker.NewSessionID(now).String(), Kind: tracker.EventTest, Network: o.Network, Subject: "test", Time: now.UTC(),
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
-	client := NewClient(o.Allow)
-	defer client.Close()
-	began := time.Now()
-	answer, err := o.To.Send(ctx, client, event)
-	a := attemptOf(now, time.Since(began), answer, err)
-	a.N = 1
-	return a
 }

@@ -2,12 +2,14 @@ package forward
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -137,3 +139,70 @@ func TestWhatIsNotConfiguredIsStillSeen(t *testing.T) {
 		}
 	})
 }
+
+// Books whose host has gone without a word keep nobody waiting for ever.
+func TestFinishDoesNotWaitForBooksThatDoNotAnswer(t *testing.T) {
+	onDesk(t, func(d *desk) {
+		all := NewDeliverers(muteBooks{d.books})
+		all.Use([]Outlet{d.outlet}, d.logger())
+		time.Sleep(time.Second)
+		began := time.Now()
+		all.Finish()
+		if took := time.Since(began); took > lease {
+			d.Errorf("it took %s to end", took)
+		}
+	})
+}
+
+// muteBooks answer nothing until nobody asks any more.
+type muteBooks struct{ *ledger.Ledger }
+
+func (muteBooks) MayDeliver(ctx context.Context, _, _, _ string) (bool, time.Time, error) {
+	<-ctx.Done()
+	return false, time.Time{}, ctx.Err()
+}
+
+// One that outlives a change of the configuration logs where the new one says.
+func TestADelivererLogsWhereTheLatestConfigurationSays(t *testing.T) {
+	onDesks(t, func(d *desk, all *Deliverers) {
+		var later bytes.Buffer
+		all.Use([]Outlet{d.outlet}, d.logger())
+		all.Use([]Outlet{d.outlet}, slog.New(slog.NewTextHandler(&later, nil)))
+		d.answers(func(sent) error { return errBroken })
+		d.happen(1)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if !strings.Contains(later.String(), "deliveries fail") || strings.Contains(d.log.String(), "deliveries fail") {
+			d.Errorf("the old log is %s, the new one %s", d.log.String(), later.String())
+		}
+	})
+}
+
+// Of an endpoint to which nothing is sent any more no gauge says that it is left alone, though deliveries wait for it.
+func TestTheGaugeOfABreakerGoesWithTheConfiguration(t *testing.T) {
+	onDesks(t, func(d *desk, all *Deliverers) {
+		d.outlet.To = removed{d}
+		d.answer = func(sent) error { return errBroken }
+		d.happen(20)
+		all.Use([]Outlet{d.outlet}, d.logger())
+		time.Sleep(gaugeEvery + time.Second)
+		synctest.Wait()
+		if open, _ := metric(t, "caddy_affiliate_delivery_breaker_open", "desk"); open != 1 {
+			d.Fatalf("the gauge says %v", open)
+		}
+		all.Use(nil, d.logger())
+		time.Sleep(gaugeEvery + time.Second)
+		synctest.Wait()
+		if open, there := metric(t, "caddy_affiliate_delivery_breaker_open", "desk"); there {
+			d.Errorf("the gauge says %v", open)
+		}
+		if _, there := metric(t, "caddy_affiliate_deliveries_due", "desk"); !there {
+			d.Error("the deliveries that wait are not in the gauges")
+		}
+	})
+}
+
+// removed is a desk on a host of its own, whose breaker no other test has seen.
+type removed struct{ *desk }
+
+func (removed) Host() string { return "removed.example" }
