@@ -170,13 +170,13 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		"commissions":[{"name":"a","sub_amount":9000},{"name":"b","sub_amount":990}]}`)
 	v.do(200, "PATCH", "conversions/"+conversion, `{"status":"approved","note":"checked"}`)
 	v.do(201, "POST", "refunds", `{"external_id":"r-1","conversion_external_id":"o-1","conversion_type":"buy","amount":90,"currency":"EUR"}`)
-	v.do(201, "POST", "refunds", `{"external_id":"r-1","source":"header","conversion_external_id":"o-1","conversion_type":"buy","amount":90,"currency":"EUR"}`)
+	waiting := v.do(201, "POST", "refunds", `{"external_id":"r-1","source":"header","conversion_external_id":"o-1","conversion_type":"buy","amount":90,"currency":"EUR"}`)
 	v.do(200, "POST", "conversions/"+conversion+"/reversal", ``)
 	key := v.do(201, "POST", "keys", `{"name":"k","scopes":["read","links:write"],"rate":10000}`)
 	for _, path := range []string{
 		"affiliates", "affiliates/" + affiliate, "campaigns", "campaigns/" + campaign, "links", "links/" + link, "sessions?limit=5",
 		"customers", "customers/" + customer, "transactions", "transactions/" + transaction, "conversions", "conversions/" + conversion,
-		"keys", "reports?from=2026-01-01&to=2026-01-31&by=day,affiliate", "conversions?format=csv",
+		"refunds?waiting=true", "refunds/" + waiting, "keys", "reports?from=2026-01-01&to=2026-01-31&by=day,affiliate", "conversions?format=csv",
 	} {
 		v.do(200, "GET", path, "")
 	}
@@ -186,12 +186,13 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	}
 	v.do(200, "POST", "deliveries/retry", `{"id":"`+delivery+`"}`)
 	v.do(200, "POST", "deliveries/retry", `{"destination":"hook","min_created_at":"2026-01-01T00:00:00Z","state":"dead"}`)
-	for _, verb := range []string{"pause", "resume", "test"} {
+	for _, verb := range []string{"pause", "resume", "test", "drop"} {
 		v.do(200, "POST", "destinations/hook/"+verb, "")
 	}
 	v.do(200, "POST", "privacy/export", `{"customer_id":"`+customer+`"}`)
 	v.do(200, "POST", "privacy/erase", `{"customer_id":"`+customer+`"}`)
 	v.do(204, "DELETE", "keys/"+key, "")
+	v.do(204, "DELETE", "refunds/"+waiting, "")
 	v.do(204, "DELETE", "affiliates/"+v.do(201, "POST", "affiliates", `{"name":"Eve"}`), "")
 	v.do(204, "DELETE", "campaigns/"+v.do(201, "POST", "campaigns", `{"name":"Autumn"}`), "")
 
