@@ -149,6 +149,19 @@ func TestASpareThatIsRemovedIsMadeAgain(t *testing.T) {
 	}
 }
 
+// The spare of another journal, which was mounted at the path meanwhile, is not ours to remove.
+func TestClosingLeavesAnothersSpare(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	j := open(t, dir, Options{})
+	if err := errors.Join(os.Rename(dir, dir+".away"), os.Mkdir(dir, 0o700), os.WriteFile(j.sparePath(), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	closeJournal(t, j)
+	if _, err := os.Stat(j.sparePath()); err != nil {
+		t.Error(err)
+	}
+}
+
 func emptyJournal(dir string) error {
 	j, err := Open(dir, Options{SegmentBytes: 8 << 10})
 	if err != nil {
