@@ -173,8 +173,7 @@ func TestACopyThatCannotNoteIt(t *testing.T) {
 				m.t.Fatal("the note should fail")
 			}
 			m.follow()
-			m.click(1, true)
-			time.Sleep(time.Minute)
+			m.click(1, true) // before it is time to poll again
 		}
 		m.must(os.Remove(inTheWay))
 	})
