@@ -168,8 +168,8 @@ func TestACopyThatCannotNoteIt(t *testing.T) {
 		m.swap()
 		inTheWay := filepath.Join(m.edge.dir, "origins", m.twin.shared, "disowned.new")
 		m.must(os.Mkdir(inTheWay, 0o700))
-		for range 3 {
-			if err := m.edge.shipper.Step(ctx); err == nil {
+		for i := range 3 {
+			if err := m.edge.shipper.Step(ctx); err == nil && i == 0 {
 				m.t.Fatal("the note should fail")
 			}
 			m.follow()
