@@ -45,6 +45,7 @@ type Engine struct {
 	known   chan struct{}                      // closed by tell when there is a table of links
 	tell    func()
 	opened  chan struct{} // closed when the journal is open
+	disk    diskQuestion  // whether the journal's folder is in its place
 
 	gone atomic.Bool // Close was called
 

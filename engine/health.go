@@ -33,12 +33,12 @@ type Health struct {
 	Links   int    `json:"links"` // in the table now
 }
 
-// healthTime bounds each question that Health asks of a server.
+// healthTime bounds each question that Health asks of a server, or of the journal's disk.
 const healthTime = time.Second
 
 // Health asks every part how it is.
 func (e *Engine) Health(ctx context.Context) Health {
-	h := Health{Journal: e.journalHealth(), Relay: Part{Status: StatusOff}, Ledger: Part{Status: StatusOff}, Apply: Part{Status: StatusOff}, Links: e.Links().Len()}
+	h := Health{Journal: e.journalHealth(ctx), Relay: Part{Status: StatusOff}, Ledger: Part{Status: StatusOff}, Apply: Part{Status: StatusOff}, Links: e.Links().Len()}
 	if w := e.running.Load(); w != nil {
 		h.Ledger = e.ledgerHealth(ctx, w.config)
 		h.Apply = w.applyHealth()
@@ -58,13 +58,18 @@ func (e *Engine) Health(ctx context.Context) Health {
 	return h
 }
 
-func (e *Engine) journalHealth() Part {
+func (e *Engine) journalHealth(ctx context.Context) Part {
 	j := e.journal.Load()
 	if j == nil {
 		return Part{StatusStarting, "the journal is not open; see the log"}
 	}
+	ctx, cancel := context.WithTimeout(ctx, healthTime)
+	defer cancel()
+	gone := e.disk.ask(ctx, j.Gone)
 	switch stats := j.Stats(); {
-	case j.Gone() != nil:
+	case errors.Is(gone, context.DeadlineExceeded), errors.Is(gone, context.Canceled):
+		return Part{StatusDegraded, "the journal's disk does not answer; no tokens are handed out until it does"}
+	case gone != nil:
 		return Part{StatusDegraded, "the journal's path does not lead to its folder any more; no tokens are handed out until the folder is put back; a restart of Caddy begins a journal at that path"}
 	case stats.Waiting > 0:
 		return Part{StatusDegraded, "segments of the journal cannot be found or opened, and their records wait for them; see the log"}

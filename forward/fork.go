@@ -1,8 +1,6 @@
 package forward
 
 import (
-	"time"
-
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -30,18 +28,16 @@ func (s *Shipper) forked(name string, p *position) (bool, error) {
 			return false, err
 		}
 	}
-	if !p.forked {
-		p.forked = true
-		forks.Inc()
-		s.log.Error("this process is a copy of one that goes on elsewhere, and both write the same origin; what this one has of it moves to another",
-			"origin", name, "durable", state.Durable, "in_redis", p.stream.Last, "cursor", p.cursor)
-	}
+	s.log.Error(forkText, "origin", name, "durable", state.Durable, "in_redis", p.stream.Last, "cursor", p.cursor)
+	forks.Inc()
 	if err := s.journal.Disown(name); err != nil {
 		return false, err
 	}
 	s.wake()
 	return true, nil
 }
+
+const forkText = "this process is a copy of one that goes on elsewhere, and both write the same origin; what this one has of it moves to another"
 
 // beyond reports whether stream or ledger have more of the live origin than this process has written. What stands there must
 // be an edge's: after a stranger's entry the stream is only broken.
@@ -70,50 +66,3 @@ func (s *Shipper) others(name string, p *position, state journal.State) (bool, e
 	p.end = told
 	return false, nil
 }
-
-// move appends what this disk still has of a disowned origin to the live one, a part at a time so that other origins have
-// their turn, and forgets it where it stood.
-func (s *Shipper) move(name string, p *position, state journal.State) error {
-	p.live = false
-	if live, ok := s.journal.Live(); !ok || live == name {
-		return s.journal.Disown(name) // it was marked, and no more
-	}
-	p.moved = max(p.moved, state.Base)
-	entries, err := s.journal.Read(name, p.moved, shipBytes)
-	if err != nil {
-		return err
-	}
-	if err := s.appendAgain(entries); err != nil {
-		return err
-	}
-	if n := len(entries); n > 0 {
-		p.moved = entries[n-1].Seq
-		moved.Add(float64(n))
-		s.wake()
-	}
-	return s.journal.Truncate(name, p.moved)
-}
-
-// appendAgain returns nil when the records are durable under their new numbers.
-func (s *Shipper) appendAgain(entries []tracker.Entry) error {
-	tickets := make([]journal.Ticket, len(entries))
-	for i, e := range entries {
-		payload := e.Payload
-		if r, err := tracker.DecodeRecord(payload); err == nil && r.Kind() == tracker.KindLost {
-			payload = tracker.AppendLost(nil, 0, r.Get(tracker.FieldReason)) // the numbers that it names are of the old origin
-		}
-		var err error
-		if tickets[i], err = s.journal.Append(payload); err != nil {
-			return err
-		}
-	}
-	for _, t := range tickets {
-		if err := t.Wait(movePatience); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// movePatience is how long a record that moves may take to be durable.
-const movePatience = 5 * time.Second

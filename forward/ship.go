@@ -54,8 +54,6 @@ type position struct {
 	cursor    int64 // the ledger's, or unknown
 	live      bool
 	end       record // the stream's last as it was told when it was found to be this disk's
-	forked    bool   // that another copy of this process writes the stream was said
-	moved     uint64 // of an origin that another copy writes too: up to here its records have a new place
 	tombstone uint64 // the number under which the range that this disk no longer has was reported lost (L3)
 	announced time.Time
 	due       time.Time // the next poll
@@ -242,10 +240,14 @@ func (s *Shipper) ship(ctx context.Context, name string) error {
 	if err != nil {
 		return local(err)
 	}
-	p := s.position(name, state.Base)
 	if state.Disowned {
-		return local(s.move(name, p, state))
+		more, err := move(s.journal, name)
+		if more {
+			s.wake()
+		}
+		return local(err)
 	}
+	p := s.position(name, state.Base)
 	if state.Durable == 0 && p.live {
 		return nil // nothing to say yet, and an idle edge leaves no keys behind
 	}
@@ -306,7 +308,8 @@ func (s *Shipper) call(ctx context.Context, name string, p *position, call relay
 		p.end = record{last.Seq, tracker.RecordID(last.Payload)}
 	}
 	if forked, err := s.forked(name, p); err != nil || forked {
-		return local(err) // before anything is forgotten
+		p.polled = false // nothing is appended behind what may be the other's before this was judged
+		return local(err)
 	}
 	if answer.OK && call.Reset {
 		p.tombstone = 0

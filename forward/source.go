@@ -9,6 +9,7 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/relay"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 const (
@@ -37,13 +38,27 @@ func (s *journalSource) Read(_ context.Context, after []Position) ([]Batch, erro
 	batches := make([]Batch, 0, len(after))
 	var first error
 	for _, p := range after {
-		entries, err := s.journal.Read(p.Origin, p.After, applyBytes)
+		entries, err := s.read(p)
 		if err != nil && !errors.Is(err, journal.ErrNoOrigin) && first == nil { // it was finished and removed since it was listed
 			first = err
 		}
 		batches = append(batches, Batch{p, entries})
 	}
 	return batches, first
+}
+
+// read returns what follows the position. Of a disowned origin there is nothing: the cursor is of the other copy's records, and
+// what this disk has of it moves.
+func (s *journalSource) read(p Position) ([]tracker.Entry, error) {
+	state, err := s.journal.State(p.Origin)
+	if err != nil {
+		return nil, err
+	}
+	if state.Disowned {
+		_, err := move(s.journal, p.Origin)
+		return nil, err
+	}
+	return s.journal.Read(p.Origin, p.After, applyBytes)
 }
 
 func (s *journalSource) Applied(_ context.Context, at Standing) error {
@@ -55,7 +70,27 @@ func (s *journalSource) Applied(_ context.Context, at Standing) error {
 		s.warned.Do(func() { s.log.Error(foreignLedgerText, "ledger_id", s.ledgerID, "pinned", s.journal.LedgerID()) })
 		return nil
 	}
+	if forked, err := s.forked(at); err != nil || forked {
+		return err
+	}
 	return s.journal.Truncate(at.Origin, at.Settled)
+}
+
+// forked reports whether another copy of this process writes the origin, which it does when the ledger has more of the live
+// one than was ever written here, and disowns it then (E7). The ledger was asked first, the journal second.
+func (s *journalSource) forked(at Standing) (bool, error) {
+	state, err := s.journal.State(at.Origin)
+	switch {
+	case errors.Is(err, journal.ErrNoOrigin):
+		return false, nil
+	case err != nil || state.Disowned:
+		return state.Disowned, err
+	case !state.Live || at.Cursor <= state.Durable:
+		return false, nil
+	}
+	s.log.Error(forkText, "origin", at.Origin, "durable", state.Durable, "cursor", at.Cursor)
+	forks.Inc()
+	return true, s.journal.Disown(at.Origin)
 }
 
 func (s *journalSource) Pass(ctx context.Context, _ []string, ask func() (map[string]Standing, error)) error {

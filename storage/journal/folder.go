@@ -77,9 +77,12 @@ func syncParents(paths ...string) error {
 	return nil
 }
 
+// newSuffix ends the name of a file that is being written.
+const newSuffix = ".new"
+
 // writeFile puts text into a file, whole or not at all, and durably.
 func writeFile(path, text string) error {
-	tmp := path + ".new"
+	tmp := path + newSuffix
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

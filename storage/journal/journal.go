@@ -8,7 +8,7 @@
 //	node_id                           the folder's own name
 //	spare                             the next segment, filled with zeros ahead of its use
 //	origins/<origin>/<first>.seg      segments, named by the number of their first record in 20 digits
-//	origins/<origin>/disowned         a mark: another copy of this process writes the origin too
+//	origins/<origin>/disowned         a mark: another copy of this process writes the origin too, and up to where it was moved
 //	damaged/<origin>-<first>.seg      segments with unreadable bytes, kept for a person to look at
 //
 // Each opening writes a new origin, a UUIDv7, and never touches the records of another. A segment is a row of frames,
@@ -222,8 +222,10 @@ func (j *Journal) Close() error {
 		j.tail = nil
 		j.mu.Unlock()
 	}
-	if err := os.Remove(j.sparePath()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		errs = append(errs, err)
+	if j.home.check() == nil { // or what is there is another journal's
+		if err := os.Remove(j.sparePath()); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(append(errs, j.home.close(), j.lock.Close())...)
 }

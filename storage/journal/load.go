@@ -60,9 +60,7 @@ func (o *origin) list() error {
 	}
 	var segments []*segment
 	size := int64(0)
-	disowned := false
 	for _, e := range entries {
-		disowned = disowned || e.Name() == disownedName
 		if !strings.HasSuffix(e.Name(), suffix) {
 			continue
 		}
@@ -77,8 +75,11 @@ func (o *origin) list() error {
 		segments = append(segments, &segment{path: path, first: firstOf(path), size: info.Size(), changed: info.ModTime()})
 		size += info.Size()
 	}
+	if err := o.readMark(); err != nil {
+		return err
+	}
 	o.mu.Lock()
-	o.segments, o.disowned = segments, disowned
+	o.segments = segments
 	o.mu.Unlock()
 	o.listed = true
 	o.release(-size)

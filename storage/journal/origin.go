@@ -25,10 +25,13 @@ type origin struct {
 	synced   bool
 	place    place // where the last Read ended
 	scrubbed place // where the last step of Scrub ended
+	marked   bool  // the file that says disowned is there
+	markedTo uint64
 
 	mu            sync.Mutex // guards what follows, for moments only: the writer needs it
 	own           bool       // begun by this process
 	disowned      bool       // another copy of this process writes it too
+	moved         uint64     // up to here its records have another place
 	live          bool       // being written
 	base, durable uint64     // truncated up to; to be read up to
 	segments      []*segment // in the order of their names
@@ -41,6 +44,7 @@ type State struct {
 	Durable    uint64 // records up to here can be read; of an origin of an earlier process the highest that is on disk
 	Live       bool   // it is being written
 	Disowned   bool   // another copy of this process writes it too (Disown)
+	Moved      uint64 // of a disowned origin: records up to here have another place
 	Bytes      int64  // size of its segments
 	Unreadable uint64 // numbers between Base and Durable that are read as tombstones
 }
@@ -82,7 +86,7 @@ func (j *Journal) with(name string, f func(*origin) error) error {
 func (o *origin) state() State {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := State{Base: o.base, Durable: o.durable, Live: o.live, Disowned: o.disowned, Unreadable: o.missing()}
+	s := State{Base: o.base, Durable: o.durable, Live: o.live, Disowned: o.disowned, Moved: o.moved, Unreadable: o.missing()}
 	for _, seg := range o.segments {
 		s.Bytes += seg.size
 	}
@@ -118,7 +122,9 @@ func (o *origin) find(seq uint64) (run, bool) {
 // addSegment adds the segment that is written from now on.
 func (o *origin) addSegment(path string, first uint64, size int64) *segment {
 	seg := &segment{path: path, first: first, last: first - 1, size: size}
-	seg.opened, _ = os.Stat(path) // without which what is found there later is believed
+	if info, err := os.Stat(path); err == nil && os.SameFile(info, info) { // Windows asks which file it is only when it compares
+		seg.opened = info // without which what is found there later is believed
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if n := len(o.segments); n > 0 && o.segments[n-1].path == path {

@@ -118,11 +118,13 @@ func (o *origin) forget(seg *segment) {
 
 // removeDir removes the origin's folder. Other files that somebody has put there keep it.
 func (o *origin) removeDir() error {
-	err := os.Remove(filepath.Join(o.dir, disownedName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the mark of an origin: %w", err)
+	for _, name := range []string{disownedName, disownedName + newSuffix} { // the latter of a process that died as it wrote it
+		err := os.Remove(filepath.Join(o.dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing the mark of an origin: %w", err)
+		}
 	}
-	err = os.Remove(o.dir)
+	err := os.Remove(o.dir)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return syncParents(o.dir)
 	}

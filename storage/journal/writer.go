@@ -295,6 +295,9 @@ func (j *Journal) takeSpare(path string, need int64) (file, int64, error) {
 		j.space.release(s.size)
 	}
 	j.mu.Unlock()
+	if errors.Is(err, os.ErrNotExist) && j.home.check() == nil {
+		return nil, 0, nil // only the spare is missing
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("putting the next segment in place: %w", err)
 	}

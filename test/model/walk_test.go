@@ -5,6 +5,7 @@ package model_test
 import (
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -151,6 +152,30 @@ func TestACopyThatIsAsLong(t *testing.T) {
 		if m.edge.live != m.twin.shared {
 			m.t.Fatal("both gave the origin up")
 		}
+	})
+}
+
+// A copy whose disk does not take the note that it is one sends nothing behind the other's records meanwhile, however often it
+// asks and whatever it has recorded since (E7).
+func TestACopyThatCannotNoteIt(t *testing.T) {
+	walk(t, func(m *machine) {
+		m.double(func() { cryptotest.SetGlobalRandom(t, 1<<34) })
+		m.click(3, true)
+		m.ship()
+		m.twin.apart = true
+		m.both(func() { m.click(2, true) })
+		m.ship()
+		m.swap()
+		inTheWay := filepath.Join(m.edge.dir, "origins", m.twin.shared, "disowned.new")
+		m.must(os.Mkdir(inTheWay, 0o700))
+		for i := range 3 {
+			if err := m.edge.shipper.Step(ctx); err == nil && i == 0 {
+				m.t.Fatal("the note should fail")
+			}
+			m.follow()
+			m.click(1, true) // before it is time to poll again
+		}
+		m.must(os.Remove(inTheWay))
 	})
 }
 
