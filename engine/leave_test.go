@@ -17,7 +17,9 @@ func TestSeveralChangesWaitForTheFirstLedger(t *testing.T) {
 	e := open(t, c)
 	opened(t, e, nil)
 	former := make(chan struct{})
-	e.running.Load().left = former
+	w := e.running.Load()
+	w.stop(t.Context(), false)
+	e.running.Store(e.start(w.config, former))
 	c.Links = []ledger.NewLink{{Network: "default", Code: "demo"}}
 	for range 2 { // the first keeps the ledger, the second leaves it
 		if err := e.Apply(c); err != nil {
