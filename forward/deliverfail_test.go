@@ -203,7 +203,7 @@ func TestFiveDaysOfOutage(t *testing.T) {
 		began := time.Now()
 		events := 0
 		for time.Since(began) < disableAfter+time.Hour {
-			if events < 60 && time.Since(began) >= time.Duration(events)*2*time.Hour {
+			if time.Since(began) >= time.Duration(events)*2*time.Hour { // the last one when the days are over
 				d.happen(1)
 				events++
 			}
