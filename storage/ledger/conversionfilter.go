@@ -9,9 +9,9 @@ import (
 // conversionConditions are what the filter asks, but for when conversions were created.
 func conversionConditions(f tracker.ConversionFilter) []condition {
 	var asked []condition
-	equal := func(column, index string, kind indexKind, value any, given bool) {
+	equal := func(column, index string, kind indexKind, value any, given bool, beside ...string) {
 		if given {
-			asked = append(asked, condition{column: column, test: ` = ?`, values: []any{value}, index: index, kind: kind})
+			asked = append(asked, condition{column: column, test: ` = ?`, values: []any{value}, index: index, kind: kind, beside: beside})
 		}
 	}
 	equal(`c.external_id`, "conversion_external", exact, f.ExternalID, f.ExternalID != "")
@@ -19,8 +19,8 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 	equal(`c.visitor_id <> '' AND c.visitor_id`, "conversion_visitor", exact, f.VisitorID, f.VisitorID != "")
 	equal(`c.customer_id <> '' AND c.customer_id`, "conversion_customer", exact, f.CustomerID, f.CustomerID != "")
 	equal(`c.link_id <> 0 AND c.link_id`, "conversion_link", ordered, f.LinkID, f.LinkID != 0)
-	equal(`c.affiliate_id`, "conversion_affiliate", ordered, f.AffiliateID, f.AffiliateID != 0)
-	equal(`c.campaign_id`, "conversion_campaign", ordered, f.CampaignID, f.CampaignID != 0)
+	equal(`c.affiliate_id`, "conversion_affiliate", ordered, f.AffiliateID, f.AffiliateID != 0, `c.status`)
+	equal(`c.campaign_id`, "conversion_campaign", ordered, f.CampaignID, f.CampaignID != 0, `c.status`)
 	equal(`c.status`, "conversion_status", ordered, string(f.Status), f.Status != "")
 	equal(`c.type`, "conversion_type", ordered, string(f.Type), f.Type != "")
 	equal(`c.source`, "conversion_source", ordered, f.Source, f.Source != "")
@@ -38,7 +38,10 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 	}
 	truth(`c.closed`, `NOT c.closed`, "conversion_closed", f.IsClosed)
 	truth(`c.reversed`, `NOT c.reversed`, "conversion_reversed", f.IsReversed)
-	truth(`c.closed AND c.paid_at <> 0`, `c.paid_at = 0`, "conversion_closed", f.CheckedOut)
+	truth(`c.paid_at <> 0`, `c.paid_at = 0`, "", f.CheckedOut)
+	if f.CheckedOut != nil && *f.CheckedOut {
+		asked = append(asked, condition{test: `c.closed`, index: "conversion_closed", kind: ordered}) // as all that is paid is
+	}
 	between := func(column, index string, low, high *int64) {
 		switch c := (condition{column: column, index: index, kind: sorted}); {
 		case low != nil && high != nil:

@@ -1,0 +1,7 @@
+-- All that lists of conversions are filtered by, but for what leads to a handful of rows, in the order of lists.
+
+-- +goose Up
+
+DROP INDEX conversion_created;
+CREATE INDEX conversion_list ON conversion (network, created_at, id, status, type, source, affiliate_id, campaign_id, link_id,
+    amount, currency, wage, closed, paid_at, reversed, occurred_at, updated_at);
