@@ -125,7 +125,7 @@ func (p *report) hide(header http.Header, send func()) {
 
 // clean removes what came after the final header: the field as a trailer.
 func (p *report) clean(header http.Header) {
-	if p != nil && p.field {
+	if p.field {
 		takeField(header)
 	}
 }

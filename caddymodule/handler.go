@@ -328,9 +328,14 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	ref, arrived, handed, before := h.recognise(r)
 	known, click := h.cookie.sent(r), (ref.Link != nil || before != nil) && isGet(r)
 	var v *visitor
-	var p *promise
+	writer := func() *lateWriter {
+		if late == nil {
+			late = newLateWriter(w)
+		}
+		return late
+	}
 	if click {
-		late = newLateWriter(w, nil, nil, click) // an error route comes after the writer of the handler that took the click
+		writer().click = true // here as well: an error route comes after the writer of the handler that took the click
 	}
 	switch {
 	case before != nil && before.handler.network == h.network:
@@ -340,8 +345,10 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 	case ref.Link != nil, handed, known && h.ForwardHeader != nil:
 		v = h.visitor(r, arrived)
 		repl.Map(v.value)
-		p, status = h.follow(w, r, v, ref, handed)
-		late = newLateWriter(w, p, nil, click) // now: a panic below must not lose what the journal has been promised
+		var p *promise
+		if p, status = h.follow(w, r, v, ref, handed); p != nil {
+			writer().promise = p // now: a panic below must not lose what the journal has been promised
+		}
 		if ref.Link != nil || p != nil {
 			caddyhttp.SetVar(r.Context(), followedVar, v)
 		}
@@ -353,7 +360,9 @@ func (h *Handler) before(w http.ResponseWriter, r *http.Request) (late *lateWrit
 		repl.Map(nobody)
 	}
 	if status == 0 && h.Conversion != nil {
-		late = newLateWriter(w, p, h.expect(r, v), click)
+		if c := h.expect(r, v); c != nil {
+			writer().report = c
+		}
 	}
 	if h.Strip {
 		h.stripQuery(r)

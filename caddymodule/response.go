@@ -28,11 +28,10 @@ type promise struct {
 }
 
 // keep waits for the journal, for what is left of the patience, and adds the cookie to header. Without the journal's word
-// there is no cookie; either way the click is counted once.
+// there is no cookie; either way the click is counted once. An answer with a cookie may not be stored.
 func (p *promise) keep(header http.Header) (kept bool) {
 	if p.withdrawn {
 		p.handler.cookie.set(header, "", 0, p.https)
-		forbidStoring(header)
 		return true
 	}
 	reason := "late" // stands if anything below panics, so that the sum of the counters always holds
@@ -62,7 +61,6 @@ func (p *promise) keep(header http.Header) (kept bool) {
 		return false
 	}
 	p.handler.cookie.set(header, value, p.age, p.https)
-	forbidStoring(header)
 	return true
 }
 
@@ -127,30 +125,27 @@ type lateWriter struct {
 	kept    bool
 }
 
-// newLateWriter returns nil if nothing waits for the answer.
-func newLateWriter(w http.ResponseWriter, p *promise, c *report, click bool) *lateWriter {
-	if p == nil && c == nil && !click {
-		return nil
-	}
-	return &lateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, promise: p, report: c, click: click}
+func newLateWriter(w http.ResponseWriter) *lateWriter {
+	return &lateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 }
 
-// commit settles the promise, once.
-func (w *lateWriter) commit() {
-	if w.click {
-		forbidStoring(w.Header())
-	}
+// commit settles the promise, once, and keeps the answer out of caches, as often as the header may have changed.
+func (w *lateWriter) commit(header http.Header) {
 	if w.promise != nil && !w.settled {
 		w.settled = true
-		w.kept = w.promise.keep(w.Header())
+		w.kept = w.promise.keep(header)
+	}
+	if w.kept || w.click {
+		forbidStoring(header)
 	}
 }
 
 // answer is called with the status of the final header. Conversions go to the journal before the wait for the click's record,
 // so that the two share one patience.
 func (w *lateWriter) answer(status int) {
-	w.report.begin(status, w.Header())
-	w.commit()
+	header := w.Header() // once, since each writer below is asked for it
+	w.report.begin(status, header)
+	w.commit(header)
 	w.report.finish()
 }
 
@@ -164,7 +159,9 @@ func (w *lateWriter) finish(answered bool) {
 		}
 		w.answer(status)
 	}
-	w.report.clean(w.Header())
+	if w.report != nil {
+		w.report.clean(w.Header())
+	}
 }
 
 // WriteHeader implements http.ResponseWriter. A 1xx status is informational and passes, but 101 ends the response.
@@ -178,9 +175,6 @@ func (w *lateWriter) WriteHeader(status int) {
 	}
 	w.wrote = true
 	w.answer(status)
-	if w.kept || w.click { // the header may have changed since an early flush settled the promise
-		forbidStoring(w.Header())
-	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
 
@@ -204,8 +198,9 @@ func (w *lateWriter) ReadFrom(body io.Reader) (int64, error) {
 // the field of conversions must not; whether it does is left to the writers below, some of which hold it back until there
 // is a status. Conversions wait for that status.
 func (w *lateWriter) FlushError() (err error) {
-	w.commit()
-	w.report.hide(w.Header(), func() { err = http.NewResponseController(w.ResponseWriter).Flush() })
+	header := w.Header()
+	w.commit(header)
+	w.report.hide(header, func() { err = http.NewResponseController(w.ResponseWriter).Flush() })
 	return err
 }
 
