@@ -5,9 +5,7 @@ package inbound
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-affiliate/caddy-affiliate/forward/postback"
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -172,8 +171,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (url.Values, error
 	return values, nil
 }
 
-// signed reports whether sig is the HMAC-SHA256, in hexadecimal digits, of the other parameters as they came, sorted and joined with
-// ampersands.
+// signed reports whether sig is the signature of the other parameters as they came.
 func signed(query, secret string) bool {
 	given := ""
 	parts := slices.DeleteFunc(strings.Split(query, "&"), func(p string) bool {
@@ -183,8 +181,5 @@ func signed(query, secret string) bool {
 		}
 		return found || p == ""
 	})
-	slices.Sort(parts)
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(strings.Join(parts, "&")))
-	return hmac.Equal([]byte(strings.ToLower(given)), []byte(hex.EncodeToString(mac.Sum(nil))))
+	return hmac.Equal([]byte(strings.ToLower(given)), []byte(postback.Signature(parts, []byte(secret))))
 }
