@@ -75,14 +75,14 @@ func (m *mirror) deliver() (failed []error) {
 		if len(due) == 0 {
 			return failed
 		}
+		events, err := m.ours.DeliveryEvents(m.Context(), due)
+		if err != nil || len(events) != len(due) {
+			m.Fatalf("%d events of %d deliveries: %v", len(events), len(due), err)
+		}
 		var outcomes []tracker.DeliveryOutcome
 		for _, d := range due {
-			e, err := m.ours.DeliveryEvent(m.Context(), d)
-			if err != nil {
-				m.Fatal(err)
-			}
-			m.to.Send(m.Context(), m.client, e)
-			if _, err := m.to.Send(m.Context(), m.client, e); err != nil {
+			m.to.Send(m.Context(), m.client, events[d.ID])
+			if _, err := m.to.Send(m.Context(), m.client, events[d.ID]); err != nil {
 				failed = append(failed, err)
 			}
 			outcomes = append(outcomes, tracker.DeliveryOutcome{Delivery: d, State: tracker.DeliverySent})

@@ -90,14 +90,14 @@ func (m *mirror) deliver() (failed []error) {
 		if len(due) == 0 {
 			return failed
 		}
+		events, err := m.ours.DeliveryEvents(m.Context(), due)
+		if err != nil || len(events) != len(due) {
+			m.Fatalf("%d events of %d deliveries: %v", len(events), len(due), err)
+		}
 		var outcomes []tracker.DeliveryOutcome
 		for _, d := range due {
-			e, err := m.ours.DeliveryEvent(m.Context(), d)
-			if err != nil {
-				m.Fatal(err)
-			}
-			m.to.Send(m.Context(), m.client, e)
-			if _, err := m.to.Send(m.Context(), m.client, e); err != nil {
+			m.to.Send(m.Context(), m.client, events[d.ID])
+			if _, err := m.to.Send(m.Context(), m.client, events[d.ID]); err != nil {
 				failed = append(failed, err)
 			}
 			outcomes = append(outcomes, tracker.DeliveryOutcome{Delivery: d, State: tracker.DeliverySent})
@@ -185,11 +185,11 @@ func TestTheNewestStateIsSent(t *testing.T) {
 	if err != nil || len(due) != 1 {
 		t.Fatal(due, err)
 	}
-	e, err := m.ours.DeliveryEvent(t.Context(), due[0])
-	if err != nil {
-		t.Fatal(err)
+	events, err := m.ours.DeliveryEvents(t.Context(), due)
+	if err != nil || len(events) != 1 {
+		t.Fatal(events, err)
 	}
-	if _, err := m.to.Send(t.Context(), m.client, e); err != nil {
+	if _, err := m.to.Send(t.Context(), m.client, events[due[0].ID]); err != nil {
 		t.Fatal(err)
 	}
 	want := made.AffiliateFields
