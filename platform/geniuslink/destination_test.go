@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -32,11 +31,7 @@ type mirror struct {
 
 func newMirror(t testing.TB, strict bool, settings func(*DestinationOptions)) *mirror {
 	t.Helper()
-	ours, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ours.Close() })
+	ours := sqlitetest.Open(t)
 	ours.UseRoutes([]tracker.Route{{Destination: "geniuslink", Network: "shop", Kinds: []tracker.EventKind{tracker.EventGroupTokens}, Ordered: true}})
 	theirs := newShop(t, strict)
 	server := httptest.NewServer(theirs.server)
@@ -177,14 +172,14 @@ func TestRefusedTokens(t *testing.T) {
 
 func TestTheKeyIsRefused(t *testing.T) {
 	m := newMirror(t, false, nil)
-	_, reads := pair(m.theirs.newKey("acme", "links:read"))
+	_, reads := pair(m.theirs.books.NewKey("acme", "links:read"))
 	for name, secret := range map[string]string{"wrong": "wrong", "of another key": reads} {
 		m.to.Secret = secret
 		if _, err := m.to.Send(t.Context(), m.client, event()); what(err) != "pause" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	m.to.Key, m.to.Secret = pair(m.theirs.newKey("acme", "links:read"))
+	m.to.Key, m.to.Secret = pair(m.theirs.books.NewKey("acme", "links:read"))
 	if _, err := m.to.Send(t.Context(), m.client, event()); what(err) != "pause" {
 		t.Errorf("a key that may not: %v", err)
 	}

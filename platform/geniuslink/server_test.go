@@ -145,7 +145,7 @@ func TestKeys(t *testing.T) {
 	}
 	id := s.key[len("aff_"):][:tracker.KeyIDSize]
 	ours := s.key
-	s.key = s.newKey("other", tracker.ScopeAll)
+	s.key = s.books.NewKey("other", tracker.ScopeAll)
 	want(t, "another network's key", s.ask("GET", group, ""), 200, `{"affiliatePrograms":[]}`)
 	want(t, "another network's key, deleting", s.ask("DELETE", tokensOf, ""), 404, `"NotFound"`)
 	s.key = ours
@@ -154,11 +154,7 @@ func TestKeys(t *testing.T) {
 	}
 	want(t, "a revoked key", s.ask("GET", group, ""), 401, "Invalid API Key")
 
-	key, text := tracker.NewKey("acme", "slow", []tracker.Scope{tracker.ScopeAll}, 1, start)
-	if err := s.books.CreateKey(t.Context(), key); err != nil {
-		t.Fatal(err)
-	}
-	s.key = text
+	s.key = s.books.NewSlowKey("acme", 1, tracker.ScopeAll)
 	for range 2 {
 		want(t, "within the rate", s.ask("GET", group, ""), 200, "")
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,7 +13,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -31,11 +30,7 @@ type mirror struct {
 
 func newMirror(t testing.TB, served func(*Options), settings func(*DestinationOptions)) *mirror {
 	t.Helper()
-	ours, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ours.Close() })
+	ours := sqlitetest.Open(t)
 	ours.UseRoutes([]tracker.Route{{Destination: "invoca", Network: "shop", Kinds: []tracker.EventKind{tracker.EventAffiliate}, Ordered: true}})
 	theirs := newNetwork(t, served)
 	server := httptest.NewServer(theirs.handler)
@@ -273,7 +268,7 @@ func TestTheTokenIsRefused(t *testing.T) {
 	for name, o := range map[string]DestinationOptions{
 		"no key":          {NetworkID: "acme", Token: "nothing"},
 		"another network": {NetworkID: "77", Token: m.to.token},
-		"reads only":      {NetworkID: "acme", Token: m.theirs.newKey("acme", reads)},
+		"reads only":      {NetworkID: "acme", Token: m.theirs.books.NewKey("acme", reads)},
 	} {
 		o.Endpoint = "http://" + m.to.host
 		d, err := NewDestination(o)
