@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -238,7 +238,7 @@ func TestChangeTakesWhatWasShown(t *testing.T) {
 	for _, edits := range [][]func(*Options){nil, {strict}} {
 		s.serve(edits...)
 		shown := s.do("GET", path, "").want(200).body
-		if len(shown) <= platform.MaxBody {
+		if len(shown) <= access.MaxBody {
 			t.Fatalf("the answer has %d bytes", len(shown))
 		}
 		changed := strings.Replace(shown, `"label":null`, `"label":"gold"`, 1)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -90,7 +90,7 @@ func TestAttacks(t *testing.T) {
 		"JSON nested deeply":       {jsonType, `{"parameters":` + deep + "}", 400, unbound},
 		"XML nested deeply":        {"application/xml", strings.Repeat("<a>", 9_000) + strings.Repeat("</a>", 9_000), 400, unbound},
 		"XML with entities":        {"application/xml", `<!DOCTYPE a [<!ENTITY b "c">]><a><username>&b;</username></a>`, 400, unbound},
-		"a body that is too large": {jsonType, strings.Repeat(" ", platform.MaxBody+1), 413, `"errorCode":"RequestEntityTooLarge"`},
+		"a body that is too large": {jsonType, strings.Repeat(" ", access.MaxBody+1), 413, `"errorCode":"RequestEntityTooLarge"`},
 		"a type to be made":        {jsonType, `{"__type":"System.IO.FileInfo","parameters":{"__type":"x"}}`, 400, `"fieldName":"parameters.__type"`},
 		"too many parameters":      {jsonType, `{"parameters":{` + strings.Repeat(`"tag":"x",`, 5000) + `"tag":"y"}}`, 200, `"success":true`},
 		"many wrong parameters":    {jsonType, `{"parameters":{"` + strings.Join(strings.Split(strings.Repeat("x", 2000), ""), `":"1","x`) + `":"1"}}`, 400, `"UnknownParameter"`},

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/forward/postback"
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
@@ -155,7 +156,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (url.Values, error
 	}
 	query := r.URL.RawQuery
 	if r.Method == http.MethodPost {
-		body, err := platform.ReadBody(w, r)
+		body, err := access.ReadBody(w, r)
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, err.Error())
 		}

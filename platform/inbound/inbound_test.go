@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
@@ -211,7 +212,7 @@ func TestRefusedPostbacks(t *testing.T) {
 		s.want("GET", query, status)
 	}
 	s.want("DELETE", "txid=1", 405)
-	s.want("POST", "txid=1&x="+strings.Repeat("x", platform.MaxBody), 400)
+	s.want("POST", "txid=1&x="+strings.Repeat("x", access.MaxBody), 400)
 }
 
 func TestSignedPostbacks(t *testing.T) {
