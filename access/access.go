@@ -1,5 +1,6 @@
-// Package access lets requests with a key in: it finds the key, compares it, counts the request against the key's rate and
-// notes the use. Every API does it by this package, so a key has one rate and one last use whatever it is used for.
+// Package access is the way into the APIs. It lets requests with a key in: it finds the key, compares it, counts the request
+// against the key's rate and notes the use. And it bounds a request and its body, remembers how it was answered and answers where our own
+// code panics. Every API does it by this package, so a key has one rate and one last use whatever it is used for.
 package access
 
 import (

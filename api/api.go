@@ -9,26 +9,20 @@ package api
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"path"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 // Prefix is where the API's paths begin.
 const Prefix = "/affiliate/v1/"
-
-// requestTime bounds one request. A change is not given up when its client is: who does not hear the answer asks again and
-// gets it.
-const requestTime = 30 * time.Second
 
 // Options is what an API works with.
 type Options struct {
@@ -122,44 +116,22 @@ func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{requestID: requestID(r)}
 	started := time.Now()
-	answer := &recorder{ResponseWriter: w}
-	defer func() { observe(c.operation, answer.status, time.Since(started)) }()
-	defer a.recover(answer, c)
-
-	header := answer.Header()
-	header.Set("X-Request-Id", c.requestID)
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-
-	ctx := context.WithValue(r.Context(), callKey{}, c)
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		ctx = context.WithoutCancel(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	answer, ctx, cancel := access.Begin(w, r, c.requestID)
 	defer cancel()
-	r = r.WithContext(ctx)
+	defer func() { observe(c.operation, answer.Class(), time.Since(started)) }()
+	defer func() {
+		if value := recover(); value != nil {
+			logger := a.logger.With("operation", c.operation, "request_id", c.requestID)
+			answer.Panicked(value, logger, func() { a.fail(answer, c, errInternal) })
+		}
+	}()
+
+	r = r.WithContext(context.WithValue(ctx, callKey{}, c))
 	if path.Clean(r.URL.Path) != r.URL.Path || !isText(r.URL.Path) { // the mux would redirect the one, a database refuse the other
 		a.fail(answer, c, errNoRoute)
 		return
 	}
 	a.mux.ServeHTTP(answer, r)
-}
-
-// recover answers a panic of ours with a problem. The log gets the place and the type: the value may be somebody's data.
-func (a *API) recover(w *recorder, c *call) {
-	value := recover()
-	if value == nil {
-		return
-	}
-	if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(value)
-	}
-	a.logger.Error("a request panicked", "operation", c.operation, "request_id", c.requestID,
-		"type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
-	if w.status != 0 {
-		panic(http.ErrAbortHandler) // half an answer is out: breaking it off is the one sign left
-	}
-	a.fail(w, c, errInternal)
 }
 
 func (a *API) serveDocument(w http.ResponseWriter, r *http.Request) {
@@ -185,28 +157,3 @@ func (a *API) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	a.fail(w, c, errMethod)
 }
-
-// recorder remembers the status of an answer.
-type recorder struct {
-	http.ResponseWriter
-	status int // 0 until the header is written
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
-}
-
-// Unwrap lets an http.ResponseController reach the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

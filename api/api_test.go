@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -144,9 +145,9 @@ func TestBodiesAreStrict(t *testing.T) {
 func TestBodyLimitAndContentType(t *testing.T) {
 	s := newShop(t)
 	fill := func(n int) string { return `{"name":"A"` + strings.Repeat(" ", n-len(`{"name":"A"}`)) + `}` }
-	s.do("POST", "affiliates", fill(maxBody+1)).wantProblem(http.StatusRequestEntityTooLarge, "too-large")
-	s.do("POST", "affiliates", fill(10*maxBody)).wantProblem(http.StatusRequestEntityTooLarge, "too-large")
-	s.do("POST", "affiliates", fill(maxBody)).want(http.StatusCreated)
+	s.do("POST", "affiliates", fill(access.MaxBody+1)).wantProblem(http.StatusRequestEntityTooLarge, "too-large")
+	s.do("POST", "affiliates", fill(10*access.MaxBody)).wantProblem(http.StatusRequestEntityTooLarge, "too-large")
+	s.do("POST", "affiliates", fill(access.MaxBody)).want(http.StatusCreated)
 
 	for _, mediaType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1",
 		"application/vnd.x+json", "application/jsonp", "a;b;c"} {

@@ -93,13 +93,13 @@ func TestEachRouteNeedsItsScope(t *testing.T) {
 				others = append(others, scope)
 			}
 		}
-		s.key = s.newKey("acme", others...)
+		s.key = s.books.NewKey("acme", others...)
 		got := s.do(r.method, r.path, r.body).wantProblem(http.StatusForbidden, "forbidden")
 		if !strings.Contains(got.text("detail"), string(r.scope)) {
 			t.Errorf("%s without %s is told %q", name, r.scope, got.text("detail"))
 		}
 		for _, scope := range []tracker.Scope{r.scope, tracker.ScopeAll, tracker.ScopeRead} {
-			s.key = s.newKey("acme", scope)
+			s.key = s.books.NewKey("acme", scope)
 			allowed := scope != tracker.ScopeRead || strings.HasSuffix(string(r.scope), ":read") && r.scope != "privacy:read"
 			if got := s.do(r.method, r.path, r.body); (got.status != http.StatusForbidden) != allowed || got.status >= 500 {
 				t.Errorf("%s with the scope %s: %d %s", name, scope, got.status, got.body)
@@ -116,7 +116,7 @@ func TestWhateverIsWrongWithAKeyIsAnsweredAlike(t *testing.T) {
 	if wrong == good {
 		wrong = good[:len(good)-2] + "QA"
 	}
-	revoked := s.newKey("acme", tracker.ScopeAll)
+	revoked := s.books.NewKey("acme", tracker.ScopeAll)
 	if _, err := s.books.RevokeKey(t.Context(), "acme", revoked[4:16]); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestWhateverIsWrongWithAKeyIsAnsweredAlike(t *testing.T) {
 
 func TestRevocationIsEffectiveAtOnce(t *testing.T) {
 	s := newShop(t)
-	other := s.newKey("acme", tracker.ScopeAll)
+	other := s.books.NewKey("acme", tracker.ScopeAll)
 	admin := s.key
 	s.key = other
 	s.do("GET", "links", nil).want(http.StatusOK)
@@ -171,12 +171,12 @@ func TestUseOfAKeyIsNotedToTheMinute(t *testing.T) {
 		}
 		return *key.LastUsedAt
 	}
-	start := *s.now.Load()
+	start := s.books.Now()
 	for _, step := range []struct{ after, noted time.Duration }{
 		{0, 0}, {30 * time.Second, 0}, {59 * time.Second, 0}, {61 * time.Second, 61 * time.Second}, {100 * time.Second, 61 * time.Second},
 		{time.Hour, time.Hour},
 	} {
-		s.at(start.Add(step.after))
+		s.books.At(start.Add(step.after))
 		s.do("GET", "links", nil).want(http.StatusOK)
 		if got := used().Sub(start); got != step.noted {
 			t.Errorf("%s later the last use is %s later, want %s", step.after, got, step.noted)
@@ -186,7 +186,7 @@ func TestUseOfAKeyIsNotedToTheMinute(t *testing.T) {
 
 func TestRateLimit(t *testing.T) {
 	s := newShop(t)
-	key, text := tracker.NewKey("acme", "slow", []tracker.Scope{"links:read"}, 2, *s.now.Load())
+	key, text := tracker.NewKey("acme", "slow", []tracker.Scope{"links:read"}, 2, s.books.Now())
 	if err := s.books.CreateKey(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestRateLimit(t *testing.T) {
 	s.key = fast
 	s.do("GET", "links", nil).want(http.StatusOK)
 	s.key = text
-	s.at(s.now.Load().Add(time.Second))
+	s.books.Pass(time.Second)
 	s.do("GET", "links", nil).want(http.StatusOK)
 	s.do("GET", "links", nil).want(http.StatusOK)
 	s.do("GET", "links", nil).wantProblem(http.StatusTooManyRequests, "rate")
@@ -214,11 +214,7 @@ func TestRateLimit(t *testing.T) {
 
 func TestARateOutlivesTheConfiguration(t *testing.T) {
 	s := newShop(t)
-	key, text := tracker.NewKey("acme", "slow", []tracker.Scope{"links:read"}, 1, *s.now.Load())
-	if err := s.books.CreateKey(t.Context(), key); err != nil {
-		t.Fatal(err)
-	}
-	s.key = text
+	s.key = s.books.NewSlowKey("acme", 1, "links:read")
 	s.do("GET", "links", nil).want(http.StatusOK)
 	s.do("GET", "links", nil).want(http.StatusOK)
 	s.api = New(Options{Books: s.api.books, Now: s.api.now})

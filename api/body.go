@@ -2,19 +2,12 @@ package api
 
 import (
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"reflect"
 	"strings"
-	"time"
-)
 
-const (
-	// maxBody is the size in bytes of the largest body.
-	maxBody = 64 << 10
-	// bodyTime is how long a client may take to send one.
-	bodyTime = 10 * time.Second
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 )
 
 var (
@@ -76,17 +69,11 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 			return nil, errEncoding
 		}
 	}
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(bodyTime)) // not every writer can; then the server's own limits hold
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	control.SetReadDeadline(time.Time{})
-
-	var tooLarge *http.MaxBytesError
-	var timeout interface{ Timeout() bool }
+	data, err := access.ReadBody(w, r)
 	switch {
-	case errors.As(err, &tooLarge):
+	case errors.Is(err, access.ErrTooLarge):
 		return nil, errTooLarge
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, access.ErrTooSlow):
 		return nil, errBodyTime
 	case err != nil:
 		return nil, errMalformed

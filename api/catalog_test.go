@@ -201,11 +201,11 @@ func TestLink(t *testing.T) {
 func TestToMakeAnAffiliateWithALinkNeedsItsScope(t *testing.T) {
 	s := newShop(t)
 	s.do("POST", "affiliates", fields{"name": "known"}).want(http.StatusCreated)
-	s.key = s.newKey("acme", "links:write")
+	s.key = s.books.NewKey("acme", "links:write")
 	s.do("POST", "links", fields{"code": "a", "affiliate": " known "}).wantProblem(http.StatusUnprocessableEntity, "invalid", "affiliate")
 	s.do("POST", "links", fields{"code": "a", "affiliate": "known"}).want(http.StatusCreated)
 	s.do("POST", "links", fields{"code": "b", "affiliate": "unknown"}).wantProblem(http.StatusForbidden, "forbidden")
-	s.key = s.newKey("acme", "links:write", "affiliates:write")
+	s.key = s.books.NewKey("acme", "links:write", "affiliates:write")
 	s.do("POST", "links", fields{"code": "b", "affiliate": "unknown"}).want(http.StatusCreated)
 	s.do("POST", "links", fields{"code": "c", "affiliate": "\u0007"}).wantProblem(http.StatusUnprocessableEntity, "invalid", "affiliate")
 }

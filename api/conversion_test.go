@@ -26,7 +26,7 @@ func TestConversionIsAttributedAndRepeatsAreTheSameBytes(t *testing.T) {
 	if first.header.Get("Idempotent-Replayed") != "" {
 		t.Error("the first report is called a repeat")
 	}
-	s.at(s.now.Load().Add(90 * 24 * time.Hour))
+	s.books.Pass(90 * 24 * time.Hour)
 	// The evidence is not part of the content, nor is white space in the meta data.
 	for _, again := range []any{body, body.without("token"), body.with("status", "approved"), body.with("occurred_at", "2026-11-01T00:00:00Z")} {
 		got := s.do("POST", "conversions", again).want(http.StatusCreated)
@@ -182,7 +182,7 @@ func TestIdempotencyKey(t *testing.T) {
 	post("k-1", sale.with("amount", 1)).wantProblem(http.StatusUnprocessableEntity, "idempotency")
 	post("k-1", sale.with("external_id", "other")).wantProblem(http.StatusUnprocessableEntity, "idempotency")
 	post("k-2", sale.with("external_id", "other")).want(http.StatusCreated)
-	s.key = s.newKey("acme", tracker.ScopeAll) // another client's keys are its own
+	s.key = s.books.NewKey("acme", tracker.ScopeAll) // another client's keys are its own
 	post("k-1", sale.with("external_id", "third")).want(http.StatusCreated)
 	for _, key := range []string{strings.Repeat("k", 256), "a\tb", "é", "a\x00"} {
 		post(key, sale).wantProblem(http.StatusUnprocessableEntity, "invalid", "Idempotency-Key")
@@ -253,7 +253,7 @@ func TestFiltersOfConversions(t *testing.T) {
 	session, token := s.click("acme", "partner")
 	paid := s.do("POST", "conversions", sale.with("token", token).with("status", "approved")).want(http.StatusCreated).text("id")
 	s.do("PATCH", "conversions/"+paid, fields{"paid": true}).want(http.StatusOK)
-	s.at(s.now.Load().Add(time.Hour))
+	s.books.Pass(time.Hour)
 	s.do("POST", "conversions", fields{"external_id": "lead-1", "type": "lead", "amount": 0, "currency": "USD"}).want(http.StatusCreated)
 	for query, want := range map[string]int{
 		"": 2, "status=approved": 1, "status=rejected": 0, "external_id=order-1": 1, "is_closed=true": 1, "is_closed=false": 1,

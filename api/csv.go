@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 // column is a column of a CSV answer.
@@ -43,7 +44,7 @@ func encodeCSV[T any](w io.Writer, rows []T, columns []column[T]) error {
 func cell(v any) string {
 	switch v := v.(type) {
 	case string:
-		return guardFormula(v)
+		return tracker.GuardFormula(v)
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case bool:
@@ -60,26 +61,4 @@ func cell(v any) string {
 		return cell(*v)
 	}
 	panic(fmt.Sprintf("api: a CSV column has values of type %T", v))
-}
-
-// Spreadsheets take a cell for a formula if it begins with one of these, also in full width
-// (https://owasp.org/www-community/attacks/CSV_Injection). Some cut spaces and quotes off first.
-const (
-	formulaStarts = "=+-@\t\r\n＝＋－＠"
-	skippedStarts = " \"'`\u00a0\u3000\ufeff"
-)
-
-// guardFormula puts an apostrophe before text that a spreadsheet might compute.
-func guardFormula(s string) string {
-	if rest := strings.TrimLeft(s, skippedStarts); rest != "" && strings.ContainsAny(firstRune(rest), formulaStarts) {
-		return "'" + s
-	}
-	return s
-}
-
-func firstRune(s string) string {
-	for _, r := range s {
-		return string(r)
-	}
-	return ""
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 // readCSV is the answer's lines by column.
@@ -134,7 +136,7 @@ func TestNoCellIsAFormula(t *testing.T) {
 		}
 	}
 	for _, harmless := range []string{"plain", "a=b", "1-2", "", "é"} {
-		if got := guardFormula(harmless); got != harmless {
+		if got := tracker.GuardFormula(harmless); got != harmless {
 			t.Errorf("%q became %q", harmless, got)
 		}
 	}

@@ -26,7 +26,7 @@ func (s *shop) sell(n int) (ids []string) {
 	s.Helper()
 	for i := range n {
 		s.do("POST", "conversions", sale.with("external_id", fmt.Sprint("sale-", i))).want(http.StatusCreated)
-		s.at(s.now.Load().Add(time.Hour))
+		s.books.Pass(time.Hour)
 	}
 	for _, row := range s.do("GET", "deliveries?destination=hook", nil).rows() {
 		ids = append([]string{row["id"].(string)}, ids...)
@@ -46,7 +46,7 @@ func (s *shop) attempt(state tracker.DeliveryState) {
 	}
 	var outcomes []tracker.DeliveryOutcome
 	for _, d := range claimed {
-		o := tracker.DeliveryOutcome{Delivery: d, State: state, Attempt: tracker.Attempt{Time: *s.now.Load(), Status: 200, Answer: "fine"}}
+		o := tracker.DeliveryOutcome{Delivery: d, State: state, Attempt: tracker.Attempt{Time: s.books.Now(), Status: 200, Answer: "fine"}}
 		if state == tracker.DeliveryDead {
 			o.Attempt.Status, o.Attempt.Error, o.Attempt.Answer = 500, "the endpoint answered 500", "broken"
 		}
@@ -55,7 +55,7 @@ func (s *shop) attempt(state tracker.DeliveryState) {
 	if err := s.books.FinishDeliveries(s.Context(), "acme", "hook", outcomes); err != nil {
 		s.Fatal(err)
 	}
-	s.at(s.now.Load().Add(time.Second))
+	s.books.Pass(time.Second)
 }
 
 func TestDeliveriesAreListedAndShown(t *testing.T) {
@@ -92,7 +92,7 @@ func TestDeliveriesAreSentAgain(t *testing.T) {
 		if got := s.do("POST", "deliveries/retry", body).want(http.StatusOK).number("retried"); got != want {
 			t.Errorf("%v: %d are sent again, want %d", body, got, want)
 		}
-		s.at(s.now.Load().Add(time.Second))
+		s.books.Pass(time.Second)
 	}
 	retried(1, fields{"id": strings.ToUpper(ids[0])})
 	retried(1, fields{"id": ids[0]}) // it is due, and gets its attempt at once
@@ -139,7 +139,7 @@ func TestAnotherNetworksDeliveriesAreNotFound(t *testing.T) {
 	s := forwarding(t)
 	ids := s.sell(1)
 	s.attempt(tracker.DeliveryDead)
-	s.key = s.newKey("rival", tracker.ScopeAll)
+	s.key = s.books.NewKey("rival", tracker.ScopeAll)
 	for _, r := range []route{
 		{"GET", "deliveries/" + ids[0], "", nil},
 		{"POST", "deliveries/retry", "", fields{"id": ids[0]}},

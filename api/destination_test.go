@@ -25,7 +25,7 @@ func TestAHeldDestinationSaysSo(t *testing.T) {
 	if why := s.waiting(); why != "" {
 		t.Errorf("it says that it waits: %s", why)
 	}
-	until := s.now.Load().Add(time.Hour)
+	until := s.books.Now().Add(time.Hour)
 	if err := s.books.HoldDestination(t.Context(), "acme", "hook", tracker.Hold{Until: until, Why: "the endpoint answered 429"}); err != nil {
 		t.Fatal(err)
 	}

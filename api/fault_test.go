@@ -104,7 +104,7 @@ func TestFaultsOfTheBooks(t *testing.T) {
 func TestALockedOrClosedLedgerIsAway(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	other, err := sql.Open("sqlite", s.path+"?_txlock=immediate")
+	other, err := sql.Open("sqlite", s.books.Path+"?_txlock=immediate")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,7 +15,7 @@ import (
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -26,10 +25,7 @@ var _ Books = (*ledger.Ledger)(nil)
 type shop struct {
 	testing.TB
 	api     *API
-	path    string // of the ledger's file
-	books   *ledger.Ledger
-	sealer  *tracker.Sealer
-	now     atomic.Pointer[time.Time]
+	books   *sqlitetest.Books
 	changes atomic.Int64 // calls of LinksChanged
 	log     bytes.Buffer
 	key     string // the key of do
@@ -41,52 +37,22 @@ type shop struct {
 // newShop opens one in the network "acme", whose client has a key with all scopes.
 func newShop(t testing.TB) *shop {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	books, err := sqlite.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := books.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	s := &shop{TB: t, path: path, books: books}
-	s.at(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
-	books.SetClock(func() time.Time { return *s.now.Load() })
-	if s.sealer, err = tracker.NewSealer([]string{strings.Repeat("secret", 8)}); err != nil {
-		t.Fatal(err)
-	}
+	books := sqlitetest.OpenBooks(t, time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	s := &shop{TB: t, books: books}
 	s.api = New(Options{
 		Books:        func() (Books, error) { return books, nil },
 		LinksChanged: func(context.Context) { s.changes.Add(1) },
-		OpenToken: func(network, text string) (tracker.Token, bool) {
-			token, err := s.sealer.Open(network, text)
-			return token, err == nil
-		},
+		OpenToken:    books.OpenToken,
 		Destinations: func(network string) []string { return s.destinations[network] },
 		TestDestination: func(_ context.Context, network, name string) (tracker.Attempt, error) {
 			s.tested = append(s.tested, network+" "+name)
 			return tracker.Attempt{N: 1, Status: http.StatusNoContent}, nil
 		},
 		Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
-		Now:    func() time.Time { return *s.now.Load() },
+		Now:    books.Now,
 	})
-	s.key = s.newKey("acme", tracker.ScopeAll)
+	s.key = s.books.NewKey("acme", tracker.ScopeAll)
 	return s
-}
-
-// at sets the clock.
-func (s *shop) at(now time.Time) { s.now.Store(&now) }
-
-// newKey makes a key with a rate that no test reaches, and returns its text.
-func (s *shop) newKey(network string, scopes ...tracker.Scope) string {
-	s.Helper()
-	key, text := tracker.NewKey(network, "test", scopes, tracker.MaxRate, *s.now.Load())
-	if err := s.books.CreateKey(s.Context(), key); err != nil {
-		s.Fatal(err)
-	}
-	return text
 }
 
 // reply is an answer.
@@ -238,7 +204,7 @@ var sale = fields{"external_id": "order-1", "type": "buy", "amount": 9990, "curr
 // click books a session of a link and returns it with the token that its visitor has.
 func (s *shop) click(network, code string) (session tracker.Session, token string) {
 	s.Helper()
-	at := s.now.Load().Add(-time.Hour)
+	at := s.books.Now().Add(-time.Hour)
 	session = tracker.Session{
 		ID: tracker.NewSessionID(at), Network: network, Code: code, Time: at, Class: tracker.ClassHuman,
 		Visitor: tracker.NewVisitorID(), IP: "203.0.113.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64)",
@@ -252,7 +218,7 @@ func (s *shop) click(network, code string) (session tracker.Session, token strin
 		s.Fatal(err)
 	}
 	touch := tracker.Touch{Session: session.ID, Code: code, Time: session.Time}
-	token, err = s.sealer.Seal(tracker.Token{Network: network, Visitor: session.Visitor, First: touch, Last: touch})
+	token, err = s.books.Sealer.Seal(tracker.Token{Network: network, Visitor: session.Visitor, First: touch, Last: touch})
 	if err != nil {
 		s.Fatal(err)
 	}

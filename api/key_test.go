@@ -63,7 +63,7 @@ func TestAKeyGivesOnlyWhatItHas(t *testing.T) {
 		{[]tracker.Scope{"keys:write", "read"}, []tracker.Scope{"links:write"}, http.StatusForbidden},
 		{[]tracker.Scope{"*"}, []tracker.Scope{"*"}, http.StatusCreated},
 	} {
-		s.key = s.newKey("acme", c.has...)
+		s.key = s.books.NewKey("acme", c.has...)
 		if got := s.do("POST", "keys", fields{"name": "k", "scopes": c.gives}); got.status != c.status {
 			t.Errorf("%v gives %v: %s", c.has, c.gives, got.body)
 		}

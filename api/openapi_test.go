@@ -97,7 +97,7 @@ func TestDocumentNamesEachOperationAndItsScope(t *testing.T) {
 			if op.Summary == "" {
 				t.Errorf("%s has no summary", where)
 			}
-			if len(op.Security) != 2 || len(op.Security[0]["bearer"]) != 1 || tracker.CheckScopes([]tracker.Scope{tracker.Scope(op.Security[0]["bearer"][0])}) != nil {
+			if len(op.Security) != 2 || len(op.Security[0]["bearer"]) != 1 || !isScope(op.Security[0]["bearer"][0]) {
 				t.Errorf("%s has the security %v, want one known scope", where, op.Security)
 			}
 			for _, status := range []string{"401", "403", "422", "429", "503"} {
@@ -216,4 +216,10 @@ func TestDocumentSaysWhatACommissionNeeds(t *testing.T) {
 			t.Errorf("the document lacks %s", want)
 		}
 	}
+}
+
+// isScope reports whether a key can have the scope.
+func isScope(scope string) bool {
+	key := tracker.Key{Network: "acme", Name: "shop", Scopes: []tracker.Scope{tracker.Scope(scope)}}
+	return key.Check() == nil
 }

@@ -88,7 +88,7 @@ func TestRefundsThatWaitAreListedAndWithdrawn(t *testing.T) {
 	s.do("DELETE", "refunds/"+taken.text("id"), nil).wantProblem(http.StatusConflict, "transition")
 
 	owner := s.key
-	s.key = s.newKey("rival", tracker.ScopeAll)
+	s.key = s.books.NewKey("rival", tracker.ScopeAll)
 	s.do("GET", "refunds/"+waits.text("id"), nil).wantProblem(http.StatusNotFound, "not-found")
 	s.do("DELETE", "refunds/"+waits.text("id"), nil).wantProblem(http.StatusNotFound, "not-found")
 	if rows := s.do("GET", "refunds", nil).rows(); len(rows) != 0 {

@@ -89,7 +89,7 @@ func TestAnotherNetworksThingsAreNotFound(t *testing.T) {
 	s := &stranger{forwarding(t), document, map[string]bool{}}
 	theirs := s.furnish()
 	owner := s.key
-	s.key = s.newKey("rival", tracker.ScopeAll)
+	s.key = s.books.NewKey("rival", tracker.ScopeAll)
 	for _, r := range []route{
 		{"GET", "affiliates/" + theirs.affiliate, "", nil},
 		{"PATCH", "affiliates/" + theirs.affiliate, "", fields{"name": "X"}},

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"html"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -60,30 +58,6 @@ func spellings(text string) []string {
 	}
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) }) // none is left that another one is a part of
 	return all
-}
-
-// NewJSON is a request with v as JSON for its body, or none where v is nil.
-func NewJSON(method, target string, v any) (*http.Request, error) {
-	var body []byte
-	if v != nil {
-		var b bytes.Buffer
-		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(v); err != nil {
-			return nil, fmt.Errorf("writing the event: %w", err)
-		}
-		body = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-	}
-	r, err := http.NewRequest(method, target, bytes.NewReader(body))
-	if err != nil {
-		return nil, errors.New("the url makes no request") // the error itself has the url
-	}
-	if v != nil {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("User-Agent", "caddy-affiliate")
-	return r, nil
 }
 
 // ParseEndpoint reads the base of an API's URLs, such as https://api.example.com, without a user, a query and a fragment in it. A

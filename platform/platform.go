@@ -4,20 +4,15 @@ package platform
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
-
-// requestTime bounds one request. A change is not given up when its client is: who does not hear the answer asks again.
-const requestTime = 30 * time.Second
 
 // Options is what every dialect is given beside its books and its own settings.
 type Options struct {
@@ -82,62 +77,15 @@ func Operation(ctx context.Context, name string) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{}
 	started := time.Now()
-	answer := &recorder{ResponseWriter: w}
-	defer func() { observe(s.Name, c.operation, answer.status, time.Since(started)) }()
-	defer s.recover(answer, r, c)
-
-	header := answer.Header()
-	header.Set("X-Request-Id", uuid.NewString())
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-
-	ctx := context.WithValue(r.Context(), callKey{}, c)
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		ctx = context.WithoutCancel(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	answer, ctx, cancel := access.Begin(w, r, uuid.NewString())
 	defer cancel()
-	s.Handler.ServeHTTP(answer, r.WithContext(ctx))
-}
+	defer func() { observe(s.Name, c.operation, answer.Class(), time.Since(started)) }()
+	defer func() {
+		if value := recover(); value != nil {
+			logger := s.Logger.With("dialect", s.Name, "operation", c.operation)
+			answer.Panicked(value, logger, func() { s.Broken(answer, r) })
+		}
+	}()
 
-// recover answers a panic of ours. The log gets the place and the type: the value may be somebody's data.
-func (s *Server) recover(w *recorder, r *http.Request, c *call) {
-	value := recover()
-	if value == nil {
-		return
-	}
-	if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(value)
-	}
-	s.Logger.Error("a request panicked", "dialect", s.Name, "operation", c.operation,
-		"type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
-	if w.status != 0 {
-		panic(http.ErrAbortHandler) // half an answer is out: breaking it off is the one sign left
-	}
-	s.Broken(w, r)
+	s.Handler.ServeHTTP(answer, r.WithContext(context.WithValue(ctx, callKey{}, c)))
 }
-
-// recorder remembers the status of an answer.
-type recorder struct {
-	http.ResponseWriter
-	status int // 0 until the header is written
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	return r.ResponseWriter.Write(b)
-}
-
-// Unwrap lets an http.ResponseController reach the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -113,13 +113,7 @@ func (k *Key) Check() error {
 	return wrong.Err()
 }
 
-// CheckScopes returns an Invalid unless there is a scope, all are known and none is given twice.
-func CheckScopes(scopes []Scope) error {
-	var wrong Invalid
-	wrong.scopes(scopes)
-	return wrong.Err()
-}
-
+// scopes adds what is wrong unless there is a scope, all are known and none is given twice.
 func (e *Invalid) scopes(scopes []Scope) {
 	if len(scopes) == 0 {
 		e.Add("scopes", "at least one is required")

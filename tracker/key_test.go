@@ -135,7 +135,11 @@ func TestKeyAllows(t *testing.T) {
 	}
 }
 
-func TestCheckScopes(t *testing.T) {
+func TestScopesOfAKey(t *testing.T) {
+	check := func(scopes []Scope) error {
+		key := Key{Network: "default", Name: "shop", Scopes: scopes}
+		return key.Check()
+	}
 	every := []Scope{ScopeAll, ScopeRead, "reports:read"}
 	for _, resource := range Resources {
 		if resource != "reports" {
@@ -143,24 +147,24 @@ func TestCheckScopes(t *testing.T) {
 		}
 	}
 	for _, scope := range every {
-		if err := CheckScopes([]Scope{scope}); err != nil {
+		if err := check([]Scope{scope}); err != nil {
 			t.Errorf("%q: %v", scope, err)
 		}
 	}
-	if err := CheckScopes(every); err != nil {
+	if err := check(every); err != nil {
 		t.Errorf("all of them: %v", err)
 	}
 	for _, bad := range []Scope{"", "write", "links", "links:", "links:delete", ":read", "link:read", "Links:read", "links:read ", "reports:write", "*:read", "secret"} {
-		err := CheckScopes([]Scope{"links:read", bad})
+		err := check([]Scope{"links:read", bad})
 		if paths(err) != "scopes[1]" || bad == "secret" && strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	if err := CheckScopes([]Scope{"links:read", "links:read"}); paths(err) != "scopes[1]" {
+	if err := check([]Scope{"links:read", "links:read"}); paths(err) != "scopes[1]" {
 		t.Errorf("a scope given twice: %v", err)
 	}
 	for _, none := range [][]Scope{nil, {}, make([]Scope, 1000)} {
-		if err := CheckScopes(none); paths(err) != "scopes" {
+		if err := check(none); paths(err) != "scopes" {
 			t.Errorf("%d scopes: %.200v", len(none), err)
 		}
 	}

@@ -136,16 +136,21 @@ func (t template) signed() bool {
 	return slices.ContainsFunc(t.macros, func(m macro) bool { return m.name == sigMacro })
 }
 
-// sign puts the signature in its place: the HMAC-SHA256, in hexadecimal digits, of the query's other parameters, as they are sent,
-// sorted and joined with ampersands.
+// sign puts the signature of the query's other parameters in its place.
 func sign(text string, secret []byte) string {
 	if !strings.Contains(text, sigPlace) {
 		return text
 	}
 	_, query, _ := strings.Cut(text, "?")
 	parts := slices.DeleteFunc(strings.Split(query, "&"), func(p string) bool { return p == "" || strings.Contains(p, sigPlace) })
-	slices.Sort(parts)
+	return strings.ReplaceAll(text, sigPlace, Signature(parts, secret))
+}
+
+// Signature is what {sig} stands for: the HMAC-SHA256, in hexadecimal digits, of a query's other parameters, as they are sent, sorted
+// and joined with ampersands. It sorts the slice that it is given.
+func Signature(parameters []string, secret []byte) string {
+	slices.Sort(parameters)
 	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(strings.Join(parts, "&")))
-	return strings.ReplaceAll(text, sigPlace, hex.EncodeToString(mac.Sum(nil)))
+	mac.Write([]byte(strings.Join(parameters, "&")))
+	return hex.EncodeToString(mac.Sum(nil))
 }

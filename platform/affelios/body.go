@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -24,7 +25,7 @@ func (s *server) readBody(w http.ResponseWriter, r *http.Request, max int64) ([]
 	if err := s.checkType(r.Header); err != nil {
 		return nil, err
 	}
-	data, err := platform.ReadBodyOf(w, r, max)
+	data, err := access.ReadBodyOf(w, r, max)
 	if err != nil {
 		return nil, err
 	}

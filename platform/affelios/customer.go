@@ -7,14 +7,14 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 const mediaJSON = "application/json"
 
 func (s *server) createCustomer(ctx context.Context, c *call) error {
-	data, err := s.readBody(c.w, c.r, platform.MaxBody)
+	data, err := s.readBody(c.w, c.r, access.MaxBody)
 	if err != nil {
 		return err
 	}

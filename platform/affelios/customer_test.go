@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -69,7 +69,7 @@ func TestClickKeyHasThreeValues(t *testing.T) {
 // newForeignClick is a click in another network, in which there is a key too.
 func (s *shop) newForeignClick() tracker.BookedSession {
 	s.Helper()
-	s.newKey("other", tracker.ScopeAll)
+	s.books.NewKey("other", tracker.ScopeAll)
 	s.addLink("other", "bob", "Bob")
 	return s.click("other", "bob")
 }
@@ -115,7 +115,7 @@ func (b *lateBooks) FindSession(ctx context.Context, network string, id tracker.
 func TestClickOnItsWay(t *testing.T) {
 	s := newShop(t)
 	id := tracker.NewSessionID(noon.Add(-time.Second))
-	late := &lateBooks{s.books, &tracker.BookedSession{Session: tracker.Session{
+	late := &lateBooks{s.books.Ledger, &tracker.BookedSession{Session: tracker.Session{
 		Network: "acme", ID: id, Code: "ann", Class: tracker.ClassHuman, Time: noon.Add(-time.Second),
 	}}}
 	s.serve(func(o *Options) { o.Books = func() (Books, error) { return late, nil } })
@@ -238,7 +238,7 @@ func TestChangeTakesWhatWasShown(t *testing.T) {
 	for _, edits := range [][]func(*Options){nil, {strict}} {
 		s.serve(edits...)
 		shown := s.do("GET", path, "").want(200).body
-		if len(shown) <= platform.MaxBody {
+		if len(shown) <= access.MaxBody {
 			t.Fatalf("the answer has %d bytes", len(shown))
 		}
 		changed := strings.Replace(shown, `"label":null`, `"label":"gold"`, 1)
@@ -255,14 +255,14 @@ func TestForeignCustomer(t *testing.T) {
 	c := s.create("c-1", "")
 	path := "/api/v1/customer/" + *c.ID
 	ours := s.do("GET", path, "").want(200).body
-	s.key = s.newKey("other", tracker.ScopeAll)
+	s.key = s.books.NewKey("other", tracker.ScopeAll)
 	s.do("GET", path, "").refused(404)
 	s.do("PUT", path, `{"label":"!"}`).refused(404)
 	s.do("POST", "/api/v1/transaction", deposit("t-1", "")).refused(422, "ExternalCustomerId")
 	if own := s.create("c-1", ""); *own.ID == *c.ID || text(own.OperatorID) != "other" {
 		t.Errorf("the other network's is %+v", own)
 	}
-	s.key = s.newKey("acme", "customers:read", "transactions:read")
+	s.key = s.books.NewKey("acme", "customers:read", "transactions:read")
 	if now := s.do("GET", path, "").want(200); now.body != ours {
 		t.Errorf("it is now\n%s, was\n%s", now.body, ours)
 	}

@@ -22,13 +22,9 @@ var errNoAnswer = errors.New("the endpoint answered with no customer of Affelios
 
 // ask sends one request. Of a success, the log keeps the customer's id alone: the rest tells of a person.
 func (s *sending) ask(ctx context.Context, method, path string, body any) error {
-	r, err := forward.NewJSON(method, s.base.String()+path, body)
-	if err != nil {
-		return forward.Permanent(err)
-	}
-	r.Header.Set("X-Api-Key", s.APIKey)
-	response, err := s.client.Do(ctx, r)
-	s.answer = forward.Keep(response, s.APIKey)
+	key := http.Header{"X-Api-Key": {s.APIKey}}
+	response, answer, err := s.client.DoJSON(ctx, method, s.base.String()+path, key, body, s.APIKey)
+	s.answer = answer
 	if err != nil {
 		return err
 	}

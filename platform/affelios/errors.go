@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/caddy-affiliate/caddy-affiliate/access"
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -146,11 +145,11 @@ func problemOf(err error) *problem {
 		return invalid(renamed("", wrong))
 	case errors.Is(err, access.ErrKey):
 		return errUnauthorized
-	case errors.Is(err, platform.ErrTooLarge):
+	case errors.Is(err, access.ErrTooLarge):
 		return fault(http.StatusRequestEntityTooLarge, "The body is too large.")
-	case errors.Is(err, platform.ErrTooSlow):
+	case errors.Is(err, access.ErrTooSlow):
 		return fault(http.StatusRequestTimeout, "The body did not arrive in time.")
-	case errors.Is(err, platform.ErrBroken):
+	case errors.Is(err, access.ErrBroken):
 		return fault(http.StatusBadRequest, "The body broke off.")
 	case errors.Is(err, tracker.ErrConflict):
 		return errOtherContent

@@ -6,14 +6,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -25,8 +24,7 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // shop is the dialect on a real ledger in the network "acme", in which Ann earns by her link "ann".
 type shop struct {
 	testing.TB
-	books  *ledger.Ledger
-	sealer *tracker.Sealer
+	books  *sqlitetest.Books
 	server *platform.Server
 	log    bytes.Buffer
 	key    string // which may do all
@@ -36,22 +34,9 @@ type shop struct {
 // newShop opens one; each edit changes the dialect's options.
 func newShop(t testing.TB, edits ...func(o *Options)) *shop {
 	t.Helper()
-	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := books.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	books.SetClock(func() time.Time { return noon })
-	s := &shop{TB: t, books: books}
-	if s.sealer, err = tracker.NewSealer([]string{strings.Repeat("secret", 8)}); err != nil {
-		t.Fatal(err)
-	}
+	s := &shop{TB: t, books: sqlitetest.OpenBooks(t, noon)}
 	s.serve(edits...)
-	s.key = s.newKey("acme", tracker.ScopeAll)
+	s.key = s.books.NewKey("acme", tracker.ScopeAll)
 	s.ann = s.addLink("acme", "ann", "Ann")
 	return s
 }
@@ -60,16 +45,13 @@ func newShop(t testing.TB, edits ...func(o *Options)) *shop {
 func (s *shop) serve(edits ...func(o *Options)) {
 	o := Options{
 		Options: platform.Options{
-			OpenToken: func(network, text string) (tracker.Token, bool) {
-				token, err := s.sealer.Open(network, text)
-				return token, err == nil
-			},
-			Logger: slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			Now:    func() time.Time { return noon },
+			OpenToken: s.books.OpenToken,
+			Logger:    slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Now:       s.books.Now,
 		},
 		Books: func() (Books, error) { return s.books, nil },
 		OpenHandoff: func(network, text string) (tracker.Token, bool) {
-			visitor, touch, err := s.sealer.OpenHandoff(network, text, noon)
+			visitor, touch, err := s.books.Sealer.OpenHandoff(network, text, noon)
 			return tracker.Token{Network: network, Visitor: visitor, First: touch, Last: touch}, err == nil
 		},
 	}
@@ -80,16 +62,6 @@ func (s *shop) serve(edits ...func(o *Options)) {
 }
 
 func strict(o *Options) { o.Strict = true }
-
-// newKey makes a key with a rate that no test reaches, and returns its text.
-func (s *shop) newKey(network string, scopes ...tracker.Scope) string {
-	s.Helper()
-	key, text := tracker.NewKey(network, "test", scopes, tracker.MaxRate, noon)
-	if err := s.books.CreateKey(s.Context(), key); err != nil {
-		s.Fatal(err)
-	}
-	return text
-}
 
 func (s *shop) addLink(network, code, affiliate string) tracker.CatalogLink {
 	s.Helper()
@@ -129,7 +101,7 @@ func (s *shop) clickAt(network, code string, at time.Time) tracker.BookedSession
 func (s *shop) token(b tracker.BookedSession) string {
 	s.Helper()
 	touch := tracker.Touch{Session: b.ID, Code: b.Code, Time: b.Time}
-	text, err := s.sealer.Seal(tracker.Token{Network: b.Network, Visitor: b.Visitor, First: touch, Last: touch})
+	text, err := s.books.Sealer.Seal(tracker.Token{Network: b.Network, Visitor: b.Visitor, First: touch, Last: touch})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -139,7 +111,7 @@ func (s *shop) token(b tracker.BookedSession) string {
 // handoff is the parameter by which one site hands the click to another.
 func (s *shop) handoff(b tracker.BookedSession) string {
 	s.Helper()
-	text, err := s.sealer.SealHandoff(b.Network, b.Visitor, tracker.Touch{Session: b.ID, Code: b.Code, Time: b.Time}, noon)
+	text, err := s.books.Sealer.SealHandoff(b.Network, b.Visitor, tracker.Touch{Session: b.ID, Code: b.Code, Time: b.Time}, noon)
 	if err != nil {
 		s.Fatal(err)
 	}

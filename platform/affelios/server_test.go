@@ -27,7 +27,7 @@ const nobody = "/api/v1/customer/0190a000-0000-7000-8000-000000000000"
 
 func TestKeys(t *testing.T) {
 	s := newShop(t)
-	revoked := s.newKey("acme", tracker.ScopeAll)
+	revoked := s.books.NewKey("acme", tracker.ScopeAll)
 	id, _, _ := tracker.ParseKey(revoked)
 	if _, err := s.books.RevokeKey(t.Context(), "acme", id); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestScopes(t *testing.T) {
 		{"transactions:write", "POST", "/api/v1/transaction/bulk", "[]"},
 	} {
 		for _, scope := range []string{"customers:read", "customers:write", "transactions:read", "transactions:write"} {
-			s.key = s.newKey("acme", tracker.Scope(scope))
+			s.key = s.books.NewKey("acme", tracker.Scope(scope))
 			r := s.do(c.method, c.path, c.body)
 			if allowed := r.status != 403; allowed != (scope == c.scope) {
 				t.Errorf("with %s, %s %s answers %d %s", scope, c.method, c.path, r.status, r.body)
@@ -83,11 +83,7 @@ func TestScopes(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	s := newShop(t)
-	key, text := tracker.NewKey("acme", "slow", []tracker.Scope{tracker.ScopeAll}, 1, noon)
-	if err := s.books.CreateKey(t.Context(), key); err != nil {
-		t.Fatal(err)
-	}
-	s.key = text
+	s.key = s.books.NewSlowKey("acme", 1, tracker.ScopeAll)
 	for range 2 {
 		s.do("GET", nobody, "").refused(404)
 	}
@@ -177,7 +173,7 @@ func TestFaultsOfOurs(t *testing.T) {
 		return s.do("GET", nobody, "")
 	}
 	broken := func(err error) func() (Books, error) {
-		return func() (Books, error) { return brokenBooks{s.books, err}, nil }
+		return func() (Books, error) { return brokenBooks{s.books.Ledger, err}, nil }
 	}
 	for name, r := range map[string]reply{
 		"no books":  ask(func() (Books, error) { return nil, errors.New("secret") }).refused(503),

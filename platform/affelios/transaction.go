@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -23,7 +23,7 @@ type report struct {
 }
 
 func (s *server) createTransaction(ctx context.Context, c *call) error {
-	data, err := s.readBody(c.w, c.r, platform.MaxBody)
+	data, err := s.readBody(c.w, c.r, access.MaxBody)
 	if err != nil {
 		return err
 	}

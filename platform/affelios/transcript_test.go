@@ -26,7 +26,7 @@ func (s *shop) variables() map[string]string {
 	click := s.clickAt("acme", "ann", noon.Add(-26*time.Hour))
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return map[string]string{
-		"key": s.key, "reader": s.newKey("acme", "customers:read", "transactions:read"),
+		"key": s.key, "reader": s.books.NewKey("acme", "customers:read", "transactions:read"),
 		"click": click.ID.String(), "token": s.token(click), "lonely": s.click("acme", "ann").ID.String(),
 		"affiliate": number(s.ann.AffiliateID), "campaign": number(s.ann.CampaignID), "link": number(s.ann.ID),
 	}

@@ -19,7 +19,7 @@ func TestTenancy(t *testing.T) {
 	sale := `{"type":"buy","external_id":"1","amount":10,"commissions":[{"name":"buy","sub_amount":10}],"token":%q,"aff_id":"x","referrer":"x"}`
 	session, token := s.edgeClick(network)
 	mine := data[Conversion](s.do("POST", "conversions", fmt.Sprintf(sale, token)))
-	s.key = s.newKey("other", tracker.ScopeAll)
+	s.key = s.books.NewKey("other", tracker.ScopeAll)
 	s.do("GET", "conversions/"+mine.ID, "").want(http.StatusNotFound)
 	s.do("POST", "conversions/"+mine.ID, `{"status":1}`).want(http.StatusNotFound)
 	if all := data[[]Conversion](s.do("GET", "conversions", "")); len(all) != 0 {
@@ -106,11 +106,7 @@ func TestKeys(t *testing.T) {
 
 func TestKeysHaveARate(t *testing.T) {
 	s := newShop(t)
-	key, text := tracker.NewKey(network, "slow", []tracker.Scope{tracker.ScopeAll}, 1, *s.now.Load())
-	if err := s.books.CreateKey(t.Context(), key); err != nil {
-		t.Fatal(err)
-	}
-	s.key = text
+	s.key = s.books.NewSlowKey(network, 1, tracker.ScopeAll)
 	for range 2 {
 		s.do("GET", "conversions", "").want(http.StatusOK)
 	}
@@ -123,7 +119,7 @@ func TestKeysHaveARate(t *testing.T) {
 func TestClientsNeedTheirScope(t *testing.T) {
 	s := newShop(t)
 	vars := s.sample()
-	s.key = s.newKey(network, "conversions:read")
+	s.key = s.books.NewKey(network, "conversions:read")
 	got := data[Conversion](s.do("GET", "conversions/"+vars["paid"], ""))
 	if len(got.Clicks) != 0 || len(got.Client.IPs) != 0 || len(got.Client.Agents) != 0 || got.Publisher == nil {
 		t.Errorf("the answer is %+v", got)

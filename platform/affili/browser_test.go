@@ -15,10 +15,10 @@ import (
 func TestBothEndsMeet(t *testing.T) {
 	s := newShop(t)
 	_, atEdge := s.edgeClick(network)
-	s.pass(time.Second)
+	s.books.Pass(time.Second)
 	byScript := data[Cookie](s.fromPage("/api/v2/clients/set-cookie",
 		fmt.Sprintf(`{"aff_id":%q,"referrer":%q,"account_id":false}`, sampleAffID, sampleReferrer))).Token.(string)
-	s.pass(time.Second)
+	s.books.Pass(time.Second)
 	byServer := data[Cookie](s.do("POST", "set-cookie", `{"referrer":"`+sampleReferrer+`"}`)).Token.(string)
 	for i, token := range []string{atEdge, byScript, byServer} {
 		sale := data[Conversion](s.do("POST", "conversions", fmt.Sprintf(`{"type":"buy","external_id":"%d","amount":100,"token":%q,
@@ -50,9 +50,9 @@ func TestBothEndsMeet(t *testing.T) {
 func TestClicksOfTheVisitor(t *testing.T) {
 	s := newShop(t)
 	first, token := s.edgeClick(network)
-	s.pass(time.Hour)
+	s.books.Pass(time.Hour)
 	later := first
-	later.ID, later.Time, later.Code = tracker.NewSessionID(*s.now.Load()), *s.now.Load(), sampleReferrer
+	later.ID, later.Time, later.Code = tracker.NewSessionID(s.books.Now()), s.books.Now(), sampleReferrer
 	later.UserAgent, later.IP = "curl/8.0", "2001:db8::1"
 	if err := s.books.AddSession(t.Context(), tracker.BookedSession{Session: later, Browser: "curl 8"}); err != nil {
 		t.Fatal(err)
@@ -72,11 +72,11 @@ func TestStrangersChangeNothing(t *testing.T) {
 	body := `{"type":"buy","external_id":"1","amount":%d,"commissions":[{"name":"default","sub_amount":%[1]d}],"aff_id":"x","referrer":"x",
 		"token":%q,"status":1,"is_closed":1,"checked_out":1}`
 	s.fromPage("/api/clients/conversion", fmt.Sprintf(body, 1, token)).want(http.StatusOK)
-	s.pass(time.Second)
+	s.books.Pass(time.Second)
 	if got := data[Conversion](s.do("POST", "conversions", fmt.Sprintf(body, 500, token))); got.Status != 0 || got.Amount != "500" {
 		t.Errorf("the merchant's report is %+v", got)
 	}
-	s.pass(time.Second)
+	s.books.Pass(time.Second)
 	s.fromPage("/api/clients/conversion", fmt.Sprintf(body, 500, token)).want(http.StatusOK)
 	want := []string{"affili_browser duplicated 500 false", "affili pending 500 false", "affili_browser pending 1 false"}
 	for i, c := range s.booked(network) {
@@ -225,7 +225,7 @@ func TestBrowsersHaveARate(t *testing.T) {
 	if got.header.Get("Retry-After") != "1" || got.header.Get("Access-Control-Allow-Origin") == "" {
 		t.Errorf("the header is %v", got.header)
 	}
-	s.pass(time.Second)
+	s.books.Pass(time.Second)
 	s.fromPage("/api/clients/set-cookie", `{}`).want(http.StatusUnprocessableEntity)
 }
 

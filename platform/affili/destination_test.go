@@ -103,7 +103,7 @@ func TestForwardToOurOwn(t *testing.T) {
 	if strings.Contains(string(answer.Body), answer.Ref) {
 		t.Errorf("the visitor's token is in the log: %s", answer.Body)
 	}
-	s.pass(time.Minute)
+	s.books.Pass(time.Minute)
 	bought := order("1")
 	bought.SessionRef = answer.Ref
 	first := send(t, d, bought)

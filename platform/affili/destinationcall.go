@@ -36,13 +36,10 @@ func (t *text) UnmarshalJSON(raw []byte) error {
 
 // ask sends one request and reads the data of its answer.
 func (s *sending) ask(ctx context.Context, method, path string, body, into any) error {
-	r, err := forward.NewJSON(method, s.base.String()+merchantPrefix+path, body)
-	if err != nil {
-		return forward.Permanent(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+s.AccessID)
-	response, err := s.client.Do(ctx, r)
-	s.answer = forward.Keep(response, append(secretsOf(body), s.AccessID)...)
+	key := http.Header{"Authorization": {"Bearer " + s.AccessID}}
+	secrets := append(secretsOf(body), s.AccessID)
+	response, answer, err := s.client.DoJSON(ctx, method, s.base.String()+merchantPrefix+path, key, body, secrets...)
+	s.answer = answer
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -52,9 +52,9 @@ var bookFailures = []struct {
 	{tracker.ErrTransition, fails(http.StatusConflict, "status", "cannot change in this way")},
 	{tracker.ErrConflict, fails(http.StatusConflict, "external_id", "was reported before with other content")},
 	{tracker.ErrCursor, fails(http.StatusUnprocessableEntity, "after", "is not what next said")},
-	{platform.ErrTooLarge, fails(http.StatusRequestEntityTooLarge, "body", platform.ErrTooLarge.Error())},
-	{platform.ErrTooSlow, fails(http.StatusRequestTimeout, "body", platform.ErrTooSlow.Error())},
-	{platform.ErrBroken, fails(http.StatusBadRequest, "body", platform.ErrBroken.Error())},
+	{access.ErrTooLarge, fails(http.StatusRequestEntityTooLarge, "body", access.ErrTooLarge.Error())},
+	{access.ErrTooSlow, fails(http.StatusRequestTimeout, "body", access.ErrTooSlow.Error())},
+	{access.ErrBroken, fails(http.StatusBadRequest, "body", access.ErrBroken.Error())},
 }
 
 // failureOf turns an error into what the client is told of it.

@@ -5,16 +5,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -36,9 +34,7 @@ const chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like 
 type shop struct {
 	testing.TB
 	server http.Handler
-	books  *ledger.Ledger
-	sealer *tracker.Sealer
-	now    atomic.Pointer[time.Time]
+	books  *sqlitetest.Books
 	log    strings.Builder
 	key    string // of do
 }
@@ -46,29 +42,15 @@ type shop struct {
 // newShop opens one on the day of the platform's sample, 5 April 2020, with John Doe's links of the sample, who earns 20 %.
 func newShop(t testing.TB, change ...func(*Options)) *shop {
 	t.Helper()
-	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	books := sqlitetest.OpenBooks(t, time.Date(2020, 4, 5, 8, 16, 38, 0, time.UTC))
 	s := &shop{TB: t, books: books}
 	t.Cleanup(func() { books.Close() }) // a test may have closed it
-	s.at(time.Date(2020, 4, 5, 8, 16, 38, 0, time.UTC))
-	books.SetClock(func() time.Time { return *s.now.Load() })
-	if s.sealer, err = tracker.NewSealer([]string{strings.Repeat("secret", 8)}); err != nil {
-		t.Fatal(err)
-	}
 	options := Options{
 		Options: platform.Options{
-			OpenToken: func(network, text string) (tracker.Token, bool) {
-				token, err := s.sealer.Open(network, text)
-				return token, err == nil
-			},
-			SealToken: func(token tracker.Token) (string, bool) {
-				text, err := s.sealer.Seal(token)
-				return text, err == nil
-			},
-			Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
-			Now:    func() time.Time { return *s.now.Load() },
+			OpenToken: books.OpenToken,
+			SealToken: books.SealToken,
+			Logger:    slog.New(slog.NewTextHandler(&s.log, nil)),
+			Now:       books.Now,
 		},
 		Books: func() (Books, error) { return books, nil },
 		Browser: Browser{
@@ -85,7 +67,7 @@ func newShop(t testing.TB, change ...func(*Options)) *shop {
 	for _, network := range []string{network, "other"} {
 		s.addLinks(network)
 	}
-	s.key = s.newKey(network, tracker.ScopeAll)
+	s.key = s.books.NewKey(network, tracker.ScopeAll)
 	return s
 }
 
@@ -115,26 +97,10 @@ func (s *shop) addLinks(network string) {
 	}
 }
 
-// at sets the clock.
-func (s *shop) at(now time.Time) { s.now.Store(&now) }
-
-// pass lets the clock go on.
-func (s *shop) pass(d time.Duration) { s.at(s.now.Load().Add(d)) }
-
-// newKey makes a key and returns its text.
-func (s *shop) newKey(network string, scopes ...tracker.Scope) string {
-	s.Helper()
-	key, text := tracker.NewKey(network, "test", scopes, tracker.MaxRate, *s.now.Load())
-	if err := s.books.CreateKey(s.Context(), key); err != nil {
-		s.Fatal(err)
-	}
-	return text
-}
-
 // edgeClick books a session as an edge does and returns it with the token that its visitor has in the cookie.
 func (s *shop) edgeClick(network string) (session tracker.Session, token string) {
 	s.Helper()
-	now := *s.now.Load()
+	now := s.books.Now()
 	session = tracker.Session{
 		ID: tracker.NewSessionID(now), Network: network, Code: sampleAffID, Time: now, Class: tracker.ClassHuman,
 		Visitor: tracker.NewVisitorID(), IP: "127.0.0.1", UserAgent: chrome, Host: "shop.example.com", Route: "/shoes", Param: "via",
@@ -147,7 +113,7 @@ func (s *shop) edgeClick(network string) (session tracker.Session, token string)
 		s.Fatal(err)
 	}
 	touch := tracker.Touch{Session: session.ID, Code: session.Code, Time: now}
-	if token, err = s.sealer.Seal(tracker.Token{Network: network, Visitor: session.Visitor, First: touch, Last: touch}); err != nil {
+	if token, err = s.books.Sealer.Seal(tracker.Token{Network: network, Visitor: session.Visitor, First: touch, Last: touch}); err != nil {
 		s.Fatal(err)
 	}
 	return session, token

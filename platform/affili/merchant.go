@@ -156,7 +156,7 @@ func (s *server) accessID(h http.Header) string {
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, strict bool) (*body, error) {
-	data, err := platform.ReadBody(w, r)
+	data, err := access.ReadBody(w, r)
 	if err != nil {
 		return nil, err
 	}

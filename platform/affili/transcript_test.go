@@ -30,14 +30,14 @@ func (s *shop) sample() map[string]string {
 		return data[Conversion](s.do("POST", "conversions", fmt.Sprintf(`{"external_id":%q,"amount":200,"token":%q,
 			"aff_id":"x","referrer":"x","commissions":[{"name":"buy","sub_amount":200}],"type":"buy"}`, externalID, token))).ID
 	}
-	s.pass(-time.Second)
+	s.books.Pass(-time.Second)
 	open := sale("123", "nobodys")
-	s.pass(time.Second)
+	s.books.Pass(time.Second)
 	vars := map[string]string{
-		"key": s.key, "reader": s.newKey(network, tracker.ScopeRead), "token": token, "session": session.ID.String(),
+		"key": s.key, "reader": s.books.NewKey(network, tracker.ScopeRead), "token": token, "session": session.ID.String(),
 		"paid": sale("1234", token), "open": open,
 	}
-	s.at(time.Date(2020, 4, 29, 15, 0, 50, 0, time.UTC))
+	s.books.At(time.Date(2020, 4, 29, 15, 0, 50, 0, time.UTC))
 	id, err := s.books.AliasedConversion(s.Context(), network, vars["paid"])
 	if err != nil {
 		s.Fatal(err)

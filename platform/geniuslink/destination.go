@@ -116,14 +116,8 @@ func (d *Destination) url(group uint32, program string) string {
 
 // do sends one request and judges the answer.
 func (d *Destination) do(ctx context.Context, client *forward.Client, method, target string, body any) (forward.Answer, error) {
-	r, err := forward.NewJSON(method, target, body)
-	if err != nil {
-		return forward.Answer{}, forward.Permanent(err)
-	}
-	r.Header.Set("X-Api-Key", d.Key)
-	r.Header.Set("X-Api-Secret", d.Secret)
-	response, err := client.Do(ctx, r)
-	answer := forward.Keep(response, d.Secret, d.Key)
+	keys := http.Header{"X-Api-Key": {d.Key}, "X-Api-Secret": {d.Secret}}
+	response, answer, err := client.DoJSON(ctx, method, target, keys, body, d.Secret, d.Key)
 	if err != nil {
 		return answer, err
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -32,11 +31,7 @@ type mirror struct {
 
 func newMirror(t testing.TB, strict bool, settings func(*DestinationOptions)) *mirror {
 	t.Helper()
-	ours, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ours.Close() })
+	ours := sqlitetest.Open(t)
 	ours.UseRoutes([]tracker.Route{{Destination: "geniuslink", Network: "shop", Kinds: []tracker.EventKind{tracker.EventGroupTokens}, Ordered: true}})
 	theirs := newShop(t, strict)
 	server := httptest.NewServer(theirs.server)
@@ -75,14 +70,14 @@ func (m *mirror) deliver() (failed []error) {
 		if len(due) == 0 {
 			return failed
 		}
+		events, err := m.ours.DeliveryEvents(m.Context(), due)
+		if err != nil || len(events) != len(due) {
+			m.Fatalf("%d events of %d deliveries: %v", len(events), len(due), err)
+		}
 		var outcomes []tracker.DeliveryOutcome
 		for _, d := range due {
-			e, err := m.ours.DeliveryEvent(m.Context(), d)
-			if err != nil {
-				m.Fatal(err)
-			}
-			m.to.Send(m.Context(), m.client, e)
-			if _, err := m.to.Send(m.Context(), m.client, e); err != nil {
+			m.to.Send(m.Context(), m.client, events[d.ID])
+			if _, err := m.to.Send(m.Context(), m.client, events[d.ID]); err != nil {
 				failed = append(failed, err)
 			}
 			outcomes = append(outcomes, tracker.DeliveryOutcome{Delivery: d, State: tracker.DeliverySent})
@@ -177,14 +172,14 @@ func TestRefusedTokens(t *testing.T) {
 
 func TestTheKeyIsRefused(t *testing.T) {
 	m := newMirror(t, false, nil)
-	_, reads := pair(m.theirs.newKey("acme", "links:read"))
+	_, reads := pair(m.theirs.books.NewKey("acme", "links:read"))
 	for name, secret := range map[string]string{"wrong": "wrong", "of another key": reads} {
 		m.to.Secret = secret
 		if _, err := m.to.Send(t.Context(), m.client, event()); what(err) != "pause" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	m.to.Key, m.to.Secret = pair(m.theirs.newKey("acme", "links:read"))
+	m.to.Key, m.to.Secret = pair(m.theirs.books.NewKey("acme", "links:read"))
 	if _, err := m.to.Send(t.Context(), m.client, event()); what(err) != "pause" {
 		t.Errorf("a key that may not: %v", err)
 	}

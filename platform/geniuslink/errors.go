@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/caddy-affiliate/caddy-affiliate/access"
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -46,8 +45,8 @@ var (
 	errScope       = bare(http.StatusForbidden, "Forbidden", "Access Denied")
 	errAway        = bare(http.StatusServiceUnavailable, "ServiceUnavailable", "The books cannot be reached right now", headerField{"Retry-After", "5"})
 	errOurs        = bare(http.StatusInternalServerError, "InternalServerError", "Something is wrong on our side")
-	errTooLarge    = bare(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", platform.ErrTooLarge.Error())
-	errTooSlow     = bare(http.StatusRequestTimeout, "TimeoutException", platform.ErrTooSlow.Error())
+	errTooLarge    = bare(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", access.ErrTooLarge.Error())
+	errTooSlow     = bare(http.StatusRequestTimeout, "TimeoutException", access.ErrTooSlow.Error())
 	errContentType = refuse(http.StatusUnsupportedMediaType, "NotSupportedException", "ContentType not supported")
 	errPath        = refuse(http.StatusBadRequest, "ArgumentException", "groupId and guid are those of the path")
 	errNoProgram   = refuse(http.StatusNotFound, "NotFound", "Affiliate program not found")

@@ -7,14 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -27,7 +25,7 @@ const guid = "adfa988b01f6490db65b63750f869496"
 // shop is a server of the dialect on books of its own.
 type shop struct {
 	testing.TB
-	books   *ledger.Ledger
+	books   *sqlitetest.Books
 	server  *platform.Server
 	key     string
 	changes int // how often the links were told to have changed
@@ -36,16 +34,12 @@ type shop struct {
 
 func newShop(t testing.TB, strict bool) *shop {
 	t.Helper()
-	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { books.Close() })
-	books.SetClock(func() time.Time { return start })
+	books := sqlitetest.OpenBooks(t, start)
 	s := &shop{TB: t, books: books}
+	var err error
 	s.server, err = New(Options{
 		Options: platform.Options{
-			LinksChanged: func(context.Context) { s.changes++ }, Strict: strict, Now: func() time.Time { return start },
+			LinksChanged: func(context.Context) { s.changes++ }, Strict: strict, Now: books.Now,
 			Logger: slog.New(slog.NewTextHandler(&s.log, nil)),
 		},
 		Books:    func() (Books, error) { return books, nil },
@@ -54,18 +48,8 @@ func newShop(t testing.TB, strict bool) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.key = s.newKey("acme", tracker.ScopeAll)
+	s.key = s.books.NewKey("acme", tracker.ScopeAll)
 	return s
-}
-
-// newKey makes a key with a rate that no test reaches, and returns its text.
-func (s *shop) newKey(network string, scopes ...tracker.Scope) string {
-	s.Helper()
-	key, text := tracker.NewKey(network, "test", scopes, tracker.MaxRate, start)
-	if err := s.books.CreateKey(s.Context(), key); err != nil {
-		s.Fatal(err)
-	}
-	return text
 }
 
 // pair splits a key's text into what the two header fields take.

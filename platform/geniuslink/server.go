@@ -125,7 +125,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, op *operation, var
 	}
 	var body, form []jsv.Member
 	if op.verb == http.MethodPut || op.verb == http.MethodPost {
-		data, err := platform.ReadBody(w, r)
+		data, err := access.ReadBody(w, r)
 		if err != nil {
 			return request{}, bodyFault(err)
 		}
@@ -148,9 +148,9 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, op *operation, var
 
 func bodyFault(err error) *fault {
 	switch err {
-	case platform.ErrTooLarge:
+	case access.ErrTooLarge:
 		return errTooLarge
-	case platform.ErrTooSlow:
+	case access.ErrTooSlow:
 		return errTooSlow
 	default:
 		return errBind

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -90,7 +90,7 @@ func TestAttacks(t *testing.T) {
 		"JSON nested deeply":       {jsonType, `{"parameters":` + deep + "}", 400, unbound},
 		"XML nested deeply":        {"application/xml", strings.Repeat("<a>", 9_000) + strings.Repeat("</a>", 9_000), 400, unbound},
 		"XML with entities":        {"application/xml", `<!DOCTYPE a [<!ENTITY b "c">]><a><username>&b;</username></a>`, 400, unbound},
-		"a body that is too large": {jsonType, strings.Repeat(" ", platform.MaxBody+1), 413, `"errorCode":"RequestEntityTooLarge"`},
+		"a body that is too large": {jsonType, strings.Repeat(" ", access.MaxBody+1), 413, `"errorCode":"RequestEntityTooLarge"`},
 		"a type to be made":        {jsonType, `{"__type":"System.IO.FileInfo","parameters":{"__type":"x"}}`, 400, `"fieldName":"parameters.__type"`},
 		"too many parameters":      {jsonType, `{"parameters":{` + strings.Repeat(`"tag":"x",`, 5000) + `"tag":"y"}}`, 200, `"success":true`},
 		"many wrong parameters":    {jsonType, `{"parameters":{"` + strings.Join(strings.Split(strings.Repeat("x", 2000), ""), `":"1","x`) + `":"1"}}`, 400, `"UnknownParameter"`},
@@ -145,7 +145,7 @@ func TestKeys(t *testing.T) {
 	}
 	id := s.key[len("aff_"):][:tracker.KeyIDSize]
 	ours := s.key
-	s.key = s.newKey("other", tracker.ScopeAll)
+	s.key = s.books.NewKey("other", tracker.ScopeAll)
 	want(t, "another network's key", s.ask("GET", group, ""), 200, `{"affiliatePrograms":[]}`)
 	want(t, "another network's key, deleting", s.ask("DELETE", tokensOf, ""), 404, `"NotFound"`)
 	s.key = ours
@@ -154,11 +154,7 @@ func TestKeys(t *testing.T) {
 	}
 	want(t, "a revoked key", s.ask("GET", group, ""), 401, "Invalid API Key")
 
-	key, text := tracker.NewKey("acme", "slow", []tracker.Scope{tracker.ScopeAll}, 1, start)
-	if err := s.books.CreateKey(t.Context(), key); err != nil {
-		t.Fatal(err)
-	}
-	s.key = text
+	s.key = s.books.NewSlowKey("acme", 1, tracker.ScopeAll)
 	for range 2 {
 		want(t, "within the rate", s.ask("GET", group, ""), 200, "")
 	}

@@ -7,10 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/caddy-affiliate/caddy-affiliate/platform/geniuslink/jsv"
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 func encodeJSON(a reply) []byte { return appendJSON(nil, a.body) }
@@ -147,26 +146,10 @@ func encodeCSV(a reply) []byte {
 
 func cell(value any) string {
 	if s, ok := value.(string); ok {
-		return guardFormula(s)
+		return tracker.GuardFormula(s)
 	}
 	if value == nil {
 		return ""
 	}
 	return string(toJSV(value).Append(nil)) // begins with a bracket, a digit or a letter
-}
-
-// Spreadsheets take a cell for a formula if it begins with one of these, also in full width
-// (https://owasp.org/www-community/attacks/CSV_Injection). Some cut spaces and quotes off first.
-const (
-	formulaStarts = "=+-@\t\r\n＝＋－＠"
-	skippedStarts = " \"'`\u00a0\u3000\ufeff"
-)
-
-// guardFormula puts an apostrophe before text that a spreadsheet might compute.
-func guardFormula(s string) string {
-	first, size := utf8.DecodeRuneInString(strings.TrimLeft(s, skippedStarts))
-	if size > 0 && strings.ContainsRune(formulaStarts, first) {
-		return "'" + s
-	}
-	return s
 }

@@ -17,7 +17,7 @@ func TestTranscripts(t *testing.T) {
 		s := newShop(t, false)
 		vars := map[string]string{}
 		vars["key"], vars["secret"] = pair(s.key)
-		vars["reader"], vars["reader_secret"] = pair(s.newKey("acme", "links:read"))
+		vars["reader"], vars["reader_secret"] = pair(s.books.NewKey("acme", "links:read"))
 		platformtest.Run(t, s.server, vars, file)
 		if s.log.Len() > 0 {
 			t.Errorf("%s: the log has %s", file, s.log.String())

@@ -5,9 +5,7 @@ package inbound
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
+	"github.com/caddy-affiliate/caddy-affiliate/forward/postback"
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -156,7 +156,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (url.Values, error
 	}
 	query := r.URL.RawQuery
 	if r.Method == http.MethodPost {
-		body, err := platform.ReadBody(w, r)
+		body, err := access.ReadBody(w, r)
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, err.Error())
 		}
@@ -172,8 +172,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (url.Values, error
 	return values, nil
 }
 
-// signed reports whether sig is the HMAC-SHA256, in hexadecimal digits, of the other parameters as they came, sorted and joined with
-// ampersands.
+// signed reports whether sig is the signature of the other parameters as they came.
 func signed(query, secret string) bool {
 	given := ""
 	parts := slices.DeleteFunc(strings.Split(query, "&"), func(p string) bool {
@@ -183,8 +182,5 @@ func signed(query, secret string) bool {
 		}
 		return found || p == ""
 	})
-	slices.Sort(parts)
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(strings.Join(parts, "&")))
-	return hmac.Equal([]byte(strings.ToLower(given)), []byte(hex.EncodeToString(mac.Sum(nil))))
+	return hmac.Equal([]byte(strings.ToLower(given)), []byte(postback.Signature(parts, []byte(secret))))
 }

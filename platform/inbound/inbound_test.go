@@ -8,15 +8,15 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -29,31 +29,19 @@ const path = "/postback/0123456789abcdef"
 // shop is the server on a real ledger, in whose network Ann earns a tenth by her link "ann".
 type shop struct {
 	*testing.T
-	books  *ledger.Ledger
-	sealer *tracker.Sealer
+	books  *sqlitetest.Books
 	server *platform.Server
 	click  tracker.Touch
 }
 
 func newShop(t *testing.T, edits ...func(*Options)) *shop {
 	t.Helper()
-	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { books.Close() })
-	books.SetClock(func() time.Time { return noon })
+	books := sqlitetest.OpenBooks(t, noon)
 	s := &shop{T: t, books: books}
-	if s.sealer, err = tracker.NewSealer([]string{strings.Repeat("secret", 8)}); err != nil {
-		t.Fatal(err)
-	}
 	o := Options{
-		Options: platform.Options{OpenToken: func(network, text string) (tracker.Token, bool) {
-			token, err := s.sealer.Open(network, text)
-			return token, err == nil
-		}},
-		Books: func() (Books, error) { return books, nil },
-		Path:  path, Network: "acme", Currency: "EUR", Trusted: true,
+		Options: platform.Options{OpenToken: books.OpenToken},
+		Books:   func() (Books, error) { return books, nil },
+		Path:    path, Network: "acme", Currency: "EUR", Trusted: true,
 		Address: func(r *http.Request) netip.Addr { return netip.MustParseAddrPort(r.RemoteAddr).Addr() },
 	}
 	for _, edit := range edits {
@@ -146,7 +134,7 @@ func TestWithoutASaleTheClickIsTheIdentity(t *testing.T) {
 
 func TestATokenNamesTheClickAsWell(t *testing.T) {
 	s := newShop(t)
-	token, err := s.sealer.Seal(tracker.Token{Network: "acme", Visitor: tracker.NewVisitorID(), First: s.click, Last: s.click})
+	token, err := s.books.Sealer.Seal(tracker.Token{Network: "acme", Visitor: tracker.NewVisitorID(), First: s.click, Last: s.click})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +212,7 @@ func TestRefusedPostbacks(t *testing.T) {
 		s.want("GET", query, status)
 	}
 	s.want("DELETE", "txid=1", 405)
-	s.want("POST", "txid=1&x="+strings.Repeat("x", platform.MaxBody), 400)
+	s.want("POST", "txid=1&x="+strings.Repeat("x", access.MaxBody), 400)
 }
 
 func TestSignedPostbacks(t *testing.T) {

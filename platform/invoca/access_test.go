@@ -18,7 +18,7 @@ func basic(name, password string) string {
 
 func TestTokenPlaces(t *testing.T) {
 	n := newNetwork(t, nil)
-	other := n.newKey("acme", tracker.ScopeAll)
+	other := n.books.NewKey("acme", tracker.ScopeAll)
 	wrong := n.key[:len(n.key)-4] + "AAAA"
 	for name, c := range map[string]struct {
 		headers []string
@@ -47,8 +47,8 @@ func TestTokenPlaces(t *testing.T) {
 		"two headers, the same":        {[]string{n.key, "Bearer " + n.key}, "", 200},
 		"two in the query":             {nil, "?oauth_token=" + n.key + "&oauth_token=" + other, 401},
 		"one in the query that is bad": {nil, "?oauth_token=" + wrong, 401},
-		"another network's":            {[]string{n.newKey("other", tracker.ScopeAll)}, "", 403},
-		"one without the scope":        {[]string{n.newKey("acme", "links:read", "affiliates:write")}, "", 403},
+		"another network's":            {[]string{n.books.NewKey("other", tracker.ScopeAll)}, "", 403},
+		"one without the scope":        {[]string{n.books.NewKey("acme", "links:read", "affiliates:write")}, "", 403},
 	} {
 		r := n.request("GET", "affiliates.json"+c.query, "")
 		r.Header.Del("Authorization")
@@ -63,7 +63,7 @@ func TestTokenPlaces(t *testing.T) {
 
 func TestTokenInTheBody(t *testing.T) {
 	n := newNetwork(t, nil)
-	good, other := n.key, n.newKey("acme", tracker.ScopeAll)
+	good, other := n.key, n.books.NewKey("acme", tracker.ScopeAll)
 	n.key = ""
 	with := func(token string) string {
 		return `{"oauth_token": ` + token + `, "id_from_network": "1", "name": "A"}`
@@ -99,7 +99,7 @@ func TestNetworks(t *testing.T) {
 	n := newNetwork(t, func(o *Options) { o.NetworkIDs = map[string]string{"33": "acme", "34": "other"} })
 	mine := n.key
 	n.do("POST", "affiliates.json", surf).want(201)
-	n.key = n.newKey("other", tracker.ScopeAll)
+	n.key = n.books.NewKey("other", tracker.ScopeAll)
 	forbidden := n.do("GET", "affiliates/222.json", "").wantClass(403, "UnauthorizedOperation").body
 	for _, path := range []string{"acme/affiliates/999.json", "33/affiliates/222.json", "nobody/affiliates/222.json", "35/affiliates.json"} {
 		for _, method := range []string{"GET", "DELETE", "PUT", "POST"} {
@@ -121,11 +121,7 @@ func TestNetworks(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	n := newNetwork(t, nil)
-	key, text := tracker.NewKey("acme", "slow", []tracker.Scope{"read"}, 1, now)
-	if err := n.books.CreateKey(t.Context(), key); err != nil {
-		t.Fatal(err)
-	}
-	n.key = text
+	n.key = n.books.NewSlowKey("acme", 1, "read")
 	for range 2 {
 		n.do("GET", "affiliates.json", "").want(200)
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 )
 
 func TestHostileBodies(t *testing.T) {
@@ -20,7 +20,7 @@ func TestHostileBodies(t *testing.T) {
 		"deep lists":         {`{"sites": ` + strings.Repeat("[", 30_000) + strings.Repeat("]", 30_000) + `}`, 400},
 		"deep hashes":        {strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000), 400},
 		"open lists":         {strings.Repeat("[", 60_000), 400},
-		"a large body":       {`{"name": "` + strings.Repeat("x", platform.MaxBody) + `"}`, 413},
+		"a large body":       {`{"name": "` + strings.Repeat("x", access.MaxBody) + `"}`, 413},
 		"no JSON":            {`name=x`, 400},
 		"a list":             {`[{"name": "x"}]`, 400},
 		"two objects":        {`{"name": "x"}{"name": "y"}`, 400},

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"unicode/utf8"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -24,7 +25,7 @@ func (s *server) readBody(w http.ResponseWriter, r *http.Request) (object, error
 	if r.Method != http.MethodPost && r.Method != http.MethodPut {
 		return nil, nil
 	}
-	text, err := platform.ReadBody(w, r)
+	text, err := access.ReadBody(w, r)
 	if err != nil {
 		return nil, bodyFault(err)
 	}

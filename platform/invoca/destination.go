@@ -112,13 +112,8 @@ func (c *outgoing) remove(id string) (forward.Answer, error) {
 
 // do sends one request and judges the answer.
 func (c *outgoing) do(method, target string, body any, taken func([]byte) bool) (forward.Answer, error) {
-	r, err := forward.NewJSON(method, target, body)
-	if err != nil {
-		return forward.Answer{}, forward.Permanent(err)
-	}
-	r.Header.Set("Authorization", c.token)
-	response, err := c.client.Do(c.ctx, r)
-	answer := forward.Keep(response, c.token)
+	key := http.Header{"Authorization": {c.token}}
+	response, answer, err := c.client.DoJSON(c.ctx, method, target, key, body, c.token)
 	if err != nil {
 		return answer, err
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,7 +13,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -31,11 +30,7 @@ type mirror struct {
 
 func newMirror(t testing.TB, served func(*Options), settings func(*DestinationOptions)) *mirror {
 	t.Helper()
-	ours, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ours.Close() })
+	ours := sqlitetest.Open(t)
 	ours.UseRoutes([]tracker.Route{{Destination: "invoca", Network: "shop", Kinds: []tracker.EventKind{tracker.EventAffiliate}, Ordered: true}})
 	theirs := newNetwork(t, served)
 	server := httptest.NewServer(theirs.handler)
@@ -90,14 +85,14 @@ func (m *mirror) deliver() (failed []error) {
 		if len(due) == 0 {
 			return failed
 		}
+		events, err := m.ours.DeliveryEvents(m.Context(), due)
+		if err != nil || len(events) != len(due) {
+			m.Fatalf("%d events of %d deliveries: %v", len(events), len(due), err)
+		}
 		var outcomes []tracker.DeliveryOutcome
 		for _, d := range due {
-			e, err := m.ours.DeliveryEvent(m.Context(), d)
-			if err != nil {
-				m.Fatal(err)
-			}
-			m.to.Send(m.Context(), m.client, e)
-			if _, err := m.to.Send(m.Context(), m.client, e); err != nil {
+			m.to.Send(m.Context(), m.client, events[d.ID])
+			if _, err := m.to.Send(m.Context(), m.client, events[d.ID]); err != nil {
 				failed = append(failed, err)
 			}
 			outcomes = append(outcomes, tracker.DeliveryOutcome{Delivery: d, State: tracker.DeliverySent})
@@ -185,11 +180,11 @@ func TestTheNewestStateIsSent(t *testing.T) {
 	if err != nil || len(due) != 1 {
 		t.Fatal(due, err)
 	}
-	e, err := m.ours.DeliveryEvent(t.Context(), due[0])
-	if err != nil {
-		t.Fatal(err)
+	events, err := m.ours.DeliveryEvents(t.Context(), due)
+	if err != nil || len(events) != 1 {
+		t.Fatal(events, err)
 	}
-	if _, err := m.to.Send(t.Context(), m.client, e); err != nil {
+	if _, err := m.to.Send(t.Context(), m.client, events[due[0].ID]); err != nil {
 		t.Fatal(err)
 	}
 	want := made.AffiliateFields
@@ -273,7 +268,7 @@ func TestTheTokenIsRefused(t *testing.T) {
 	for name, o := range map[string]DestinationOptions{
 		"no key":          {NetworkID: "acme", Token: "nothing"},
 		"another network": {NetworkID: "77", Token: m.to.token},
-		"reads only":      {NetworkID: "acme", Token: m.theirs.newKey("acme", reads)},
+		"reads only":      {NetworkID: "acme", Token: m.theirs.books.NewKey("acme", reads)},
 	} {
 		o.Endpoint = "http://" + m.to.host
 		d, err := NewDestination(o)

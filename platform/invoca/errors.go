@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/caddy-affiliate/caddy-affiliate/platform"
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -119,9 +119,9 @@ func isAway(err error) bool {
 // bodyFault is what the client is told of a body that cannot be read.
 func bodyFault(err error) *fault {
 	switch {
-	case errors.Is(err, platform.ErrTooLarge):
+	case errors.Is(err, access.ErrTooLarge):
 		return errTooLarge
-	case errors.Is(err, platform.ErrTooSlow):
+	case errors.Is(err, access.ErrTooSlow):
 		return errTooSlow
 	}
 	return errMalformed

@@ -7,14 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -25,7 +24,7 @@ var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // network is the dialect's server on a real ledger, with a client.
 type network struct {
 	testing.TB
-	books   *ledger.Ledger
+	books   *sqlitetest.Books
 	handler http.Handler
 	key     string // of do
 	changes atomic.Int64
@@ -35,36 +34,18 @@ type network struct {
 // newNetwork opens one in the network "acme", whose client has a key with all scopes.
 func newNetwork(t testing.TB, settings func(*Options)) *network {
 	t.Helper()
-	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := books.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	books := sqlitetest.OpenBooks(t, now)
 	n := &network{TB: t, books: books}
 	o := Options{Books: func() (Books, error) { return books, nil }}
 	o.LinksChanged = func(context.Context) { n.changes.Add(1) }
 	o.Logger = slog.New(slog.NewTextHandler(&n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o.Now = func() time.Time { return now }
+	o.Now = books.Now
 	if settings != nil {
 		settings(&o)
 	}
 	n.handler = New(o)
-	n.key = n.newKey("acme", tracker.ScopeAll)
+	n.key = n.books.NewKey("acme", tracker.ScopeAll)
 	return n
-}
-
-// newKey makes a key with a rate that no test reaches, and returns its text.
-func (n *network) newKey(network string, scopes ...tracker.Scope) string {
-	n.Helper()
-	key, text := tracker.NewKey(network, "test", scopes, tracker.MaxRate, now)
-	if err := n.books.CreateKey(n.Context(), key); err != nil {
-		n.Fatal(err)
-	}
-	return text
 }
 
 // reply is an answer.

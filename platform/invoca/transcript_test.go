@@ -26,7 +26,7 @@ func TestTranscripts(t *testing.T) {
 				n.link(1)
 			}
 			platformtest.Run(t, n.handler, map[string]string{
-				"token": n.key, "reader": n.newKey("acme", "affiliates:read"),
+				"token": n.key, "reader": n.books.NewKey("acme", "affiliates:read"),
 			}, file)
 		})
 	}

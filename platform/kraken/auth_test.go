@@ -49,18 +49,18 @@ func TestTokensExpire(t *testing.T) {
 	if got.RefreshExpiresIn != epoch.Add(7*24*time.Hour).Unix() {
 		t.Errorf("the refresh token ends at %d", got.RefreshExpiresIn)
 	}
-	s.at(epoch.Add(time.Hour - time.Second))
+	s.books.At(epoch.Add(time.Hour - time.Second))
 	s.as("JWT " + got.Token)
-	s.at(epoch.Add(time.Hour))
+	s.books.At(epoch.Add(time.Hour))
 	s.as("JWT "+got.Token, "KT-CT-1124")
 
-	s.at(epoch.Add(7*24*time.Hour - time.Second))
+	s.books.At(epoch.Add(7*24*time.Hour - time.Second))
 	again := s.obtain(fields{"refreshToken": got.RefreshToken})
 	if again.RefreshToken != got.RefreshToken || again.RefreshExpiresIn != got.RefreshExpiresIn || again.Token == got.Token {
 		t.Errorf("refreshing gives %+v after %+v", again, got)
 	}
 	s.as(again.Token)
-	s.at(epoch.Add(7 * 24 * time.Hour))
+	s.books.At(epoch.Add(7 * 24 * time.Hour))
 	s.do(obtain, fields{"input": fields{"refreshToken": got.RefreshToken}}).want(http.StatusOK, "KT-CT-1134")
 }
 
@@ -93,7 +93,7 @@ func TestTwoHeaders(t *testing.T) {
 // TestForgedTokens has everything that a token of ours has but one thing.
 func TestForgedTokens(t *testing.T) {
 	s := newShop(t)
-	ours := s.sealer.Keys("kraken jwt")[0]
+	ours := s.books.Sealer.Keys("kraken jwt")[0]
 	id, _, _ := tracker.ParseKey(s.key)
 	good := map[string]any{"iss": issuer, "sub": id, "gty": "API-KEY", "tokenUse": "access", "iat": epoch.Unix(), "exp": epoch.Unix() + 60}
 	sign := func(algorithm jose.SignatureAlgorithm, key []byte, kid string, claims map[string]any) string {
@@ -144,7 +144,7 @@ func TestForgedTokens(t *testing.T) {
 		"cut":                   valid[:len(valid)-2],
 		"altered":               strings.Replace(valid, ".", ".e", 1),
 		"four parts":            valid + ".x",
-		"of our cookie's key":   sign(jose.HS256, s.sealer.Keys("something else")[0], keyID(ours), good),
+		"of our cookie's key":   sign(jose.HS256, s.books.Sealer.Keys("something else")[0], keyID(ours), good),
 		"very long":             strings.Repeat("a.", 1<<13),
 		"nothing but the dots":  "..",
 		"JSON":                  `{"payload":"x","signatures":[]}`,
@@ -187,7 +187,7 @@ func TestSecretsAreRotated(t *testing.T) {
 
 func TestRateIsOfEachField(t *testing.T) {
 	s := newShop(t)
-	s.key = s.newSlowKey("acme", 1, tracker.ScopeAll)
+	s.key = s.books.NewSlowKey("acme", 1, tracker.ScopeAll)
 	twice := `{ a: affiliateLink(subdomain: "familymart") { id } b: affiliateLinks(agentContactEmail: "x") { id } }`
 	s.do(twice, nil).want(http.StatusOK)
 	r := s.do(whoami, nil).want(http.StatusOK, "KT-CT-1199")
@@ -195,7 +195,7 @@ func TestRateIsOfEachField(t *testing.T) {
 		t.Errorf("Retry-After is %q", r.header.Get("Retry-After"))
 	}
 	s.do(obtain, fields{"input": fields{"APIKey": s.key}}).want(http.StatusOK, "KT-CT-1199")
-	s.at(epoch.Add(time.Second))
+	s.books.At(epoch.Add(time.Second))
 	s.do(whoami, nil).want(http.StatusOK)
 }
 
@@ -209,7 +209,7 @@ func TestScopes(t *testing.T) {
 		`mutation { updateAffiliateLink(input: {linkId: 12, contactName: "x"}) { __typename } }`:                                                        "links:write",
 		`mutation { createAffiliateLink(input: {organisationId: 1, subdomain: "ab", contactName: "x", contactEmail: "x@example.com"}) { __typename } }`: "links:write",
 	} {
-		s.key = s.newKey("acme", scope)
+		s.key = s.books.NewKey("acme", scope)
 		s.do(query, nil).want(http.StatusOK)
 		var others []tracker.Scope
 		for _, resource := range tracker.Resources {
@@ -219,7 +219,7 @@ func TestScopes(t *testing.T) {
 				}
 			}
 		}
-		s.key = s.newKey("acme", others...)
+		s.key = s.books.NewKey("acme", others...)
 		s.do(query, nil).want(http.StatusOK, "KT-CT-1111")
 	}
 }

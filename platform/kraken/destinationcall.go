@@ -90,22 +90,21 @@ func (s *sending) call(ctx context.Context, query string, variables any) (json.R
 
 // ask sends one request, without a token where that is empty, and returns its data.
 func (s *sending) ask(ctx context.Context, token, query string, variables any) (json.RawMessage, error) {
-	r, err := forward.NewJSON(http.MethodPost, s.Endpoint, map[string]any{"query": query, "variables": variables})
-	if err != nil {
-		return nil, forward.Permanent(err)
-	}
+	header := http.Header{}
 	if token != "" {
 		s.secrets = append(s.secrets, token)
 		if s.Scheme == SchemeNone {
-			r.Header.Set("Authorization", token)
+			header.Set("Authorization", token)
 		} else {
-			r.Header.Set("Authorization", s.Scheme+" "+token)
+			header.Set("Authorization", s.Scheme+" "+token)
 		}
 	}
-	s.written, s.answer = false, forward.Answer{}
+	s.written = false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { s.written = true }})
-	response, err := s.client.Do(ctx, r)
-	s.answer = forward.Keep(response, append(s.secrets, s.OrganizationSecretKey, s.APIKey)...)
+	body := map[string]any{"query": query, "variables": variables}
+	secrets := append(s.secrets, s.OrganizationSecretKey, s.APIKey)
+	response, answer, err := s.client.DoJSON(ctx, http.MethodPost, s.Endpoint, header, body, secrets...)
+	s.answer = answer
 	if err != nil {
 		return nil, err
 	}

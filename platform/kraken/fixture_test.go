@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,7 +15,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -30,9 +29,7 @@ var epoch = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 type shop struct {
 	testing.TB
 	*platform.Server
-	books   *ledger.Ledger
-	sealer  *tracker.Sealer
-	now     atomic.Pointer[time.Time]
+	books   *sqlitetest.Books
 	changes atomic.Int64 // calls of LinksChanged
 	away    error        // what Options.Books answers
 	log     bytes.Buffer
@@ -41,27 +38,14 @@ type shop struct {
 
 func newShop(t testing.TB, change ...func(o *Options)) *shop {
 	t.Helper()
-	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := books.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	books := sqlitetest.OpenBooks(t, epoch)
 	s := &shop{TB: t, books: books}
-	s.at(epoch)
-	books.SetClock(func() time.Time { return *s.now.Load() })
-	if s.sealer, err = tracker.NewSealer([]string{strings.Repeat("secret", 8)}); err != nil {
-		t.Fatal(err)
-	}
 	o := Options{
 		Options: platform.Options{
 			LinksChanged: func(context.Context) { s.changes.Add(1) },
-			Keys:         s.sealer.Keys,
+			Keys:         s.books.Sealer.Keys,
 			Logger:       slog.New(slog.NewTextHandler(&s.log, nil)),
-			Now:          func() time.Time { return *s.now.Load() },
+			Now:          books.Now,
 		},
 		Books: func() (Books, error) { return books, s.away },
 	}
@@ -69,7 +53,7 @@ func newShop(t testing.TB, change ...func(o *Options)) *shop {
 		c(&o)
 	}
 	s.Server = New(o)
-	s.key = s.newKey("acme", tracker.ScopeAll)
+	s.key = s.books.NewKey("acme", tracker.ScopeAll)
 	s.stock()
 	return s
 }
@@ -103,24 +87,6 @@ func (s *shop) stock() {
 			s.Fatal(err)
 		}
 	}
-}
-
-// at sets the clock.
-func (s *shop) at(now time.Time) { s.now.Store(&now) }
-
-// newKey makes a key with a rate that no test reaches, and returns its text.
-func (s *shop) newKey(network string, scopes ...tracker.Scope) string {
-	s.Helper()
-	return s.newSlowKey(network, tracker.MaxRate, scopes...)
-}
-
-func (s *shop) newSlowKey(network string, rate int, scopes ...tracker.Scope) string {
-	s.Helper()
-	key, text := tracker.NewKey(network, "test", scopes, rate, *s.now.Load())
-	if err := s.books.CreateKey(s.Context(), key); err != nil {
-		s.Fatal(err)
-	}
-	return text
 }
 
 // reply is an answer.

@@ -2,13 +2,12 @@ package kraken
 
 import (
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/forward"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -23,11 +22,7 @@ type hub struct {
 // newHub has one session to send.
 func newHub(t *testing.T, to *Destination) *hub {
 	t.Helper()
-	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { books.Close() })
+	books := sqlitetest.Open(t)
 	h := &hub{TB: t, books: books, to: to, now: epoch}
 	books.SetClock(func() time.Time { return h.now })
 	books.UseRoutes([]tracker.Route{{Destination: "kraken", Network: "here", Kinds: to.Kinds(), Remembers: true}})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/caddy-affiliate/caddy-affiliate/access"
 	"github.com/caddy-affiliate/caddy-affiliate/platform"
 )
 
@@ -50,9 +51,9 @@ func read(w http.ResponseWriter, r *http.Request, strict bool) (*request, *refus
 
 // bodyStatus is what becomes of a body that cannot be read.
 var bodyStatus = map[error]int{
-	platform.ErrTooLarge: http.StatusRequestEntityTooLarge,
-	platform.ErrTooSlow:  http.StatusRequestTimeout,
-	platform.ErrBroken:   http.StatusBadRequest,
+	access.ErrTooLarge: http.StatusRequestEntityTooLarge,
+	access.ErrTooSlow:  http.StatusRequestTimeout,
+	access.ErrBroken:   http.StatusBadRequest,
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, strict bool) (*request, *refusal) {
@@ -60,7 +61,7 @@ func readBody(w http.ResponseWriter, r *http.Request, strict bool) (*request, *r
 	if charset := params["charset"]; err != nil || media != mediaJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, refuse(http.StatusUnsupportedMediaType, "The body's Content-Type must be application/json, in UTF-8.")
 	}
-	body, err := platform.ReadBody(w, r)
+	body, err := access.ReadBody(w, r)
 	if err != nil {
 		return nil, refuse(bodyStatus[err], "Reading the body failed: "+err.Error()+".")
 	}
@@ -118,7 +119,7 @@ func readQuery(rawQuery string) (*request, *refusal) {
 		if text == "" {
 			continue
 		}
-		if len(text) > platform.MaxBody || !utf8.ValidString(text) || !json.Valid([]byte(text)) || platform.TooDeep([]byte(text)) {
+		if len(text) > access.MaxBody || !utf8.ValidString(text) || !json.Valid([]byte(text)) || platform.TooDeep([]byte(text)) {
 			return nil, refuse(http.StatusBadRequest, "The parameter "+name+" is not JSON, or too much of it.")
 		}
 		object, err := readVariables([]byte(text))

@@ -116,7 +116,7 @@ func TestFieldsOfOneDocument(t *testing.T) {
 // TestNetworksAreApart: a key sees and changes nothing of another network.
 func TestNetworksAreApart(t *testing.T) {
 	s := newShop(t)
-	s.key = s.newKey("other", tracker.ScopeAll)
+	s.key = s.books.NewKey("other", tracker.ScopeAll)
 	s.do(createSession, fields{"input": fields{"linkId": 12}}).want(http.StatusOK, "KT-CT-7713")
 	s.do(`{ affiliateLink(subdomain: "familymart") { id } }`, nil).want(http.StatusOK, "KT-CT-7713")
 	s.do(`{ affiliateOrganisation(id: 1) { id } }`, nil).want(http.StatusOK, "KT-CT-7701")
@@ -160,7 +160,7 @@ func TestALinkThatExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.do(createSession, fields{"input": fields{"linkId": 12}}).want(http.StatusOK)
-	s.at(at)
+	s.books.At(at)
 	s.do(createSession, fields{"input": fields{"linkId": 12}}).want(http.StatusOK, "KT-CT-7718")
 }
 

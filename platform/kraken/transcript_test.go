@@ -19,7 +19,7 @@ func TestTranscripts(t *testing.T) {
 		s := newShop(t)
 		id, _, _ := tracker.ParseKey(s.key)
 		platformtest.Run(t, s, map[string]string{
-			"key": s.key, "key_id": id, "links_key": s.newKey("acme", "links:read"),
+			"key": s.key, "key_id": id, "links_key": s.books.NewKey("acme", "links:read"),
 		}, file)
 	}
 }

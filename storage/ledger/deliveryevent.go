@@ -35,19 +35,6 @@ func (l *Ledger) DeliveryEvents(ctx context.Context, deliveries []tracker.Delive
 	return found, nil
 }
 
-// DeliveryEvent is DeliveryEvents for one delivery. ErrNotFound: there is nothing to send any more.
-func (l *Ledger) DeliveryEvent(ctx context.Context, d tracker.Delivery) (tracker.Event, error) {
-	found, err := l.DeliveryEvents(ctx, []tracker.Delivery{d})
-	if err != nil {
-		return tracker.Event{}, err
-	}
-	e, there := found[d.ID]
-	if !there {
-		return tracker.Event{}, fmt.Errorf("reading what a delivery is about: %w", ErrNotFound)
-	}
-	return e, nil
-}
-
 // eventReader reads what many events are about, each thing once.
 type eventReader struct {
 	*Ledger

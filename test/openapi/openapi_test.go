@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +18,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -57,15 +56,7 @@ type visitor struct {
 
 func newVisitor(t *testing.T) *visitor {
 	t.Helper()
-	books, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := books.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	books := sqlitetest.Open(t)
 	a := api.New(api.Options{
 		Books:        func() (api.Books, error) { return books, nil },
 		OpenToken:    func(string, string) (tracker.Token, bool) { return tracker.Token{}, false },

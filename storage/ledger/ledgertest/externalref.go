@@ -69,7 +69,7 @@ func testExternalRefs(t *testing.T, db Database) {
 	again := s.also(db)
 	again.UseRoutes([]tracker.Route{{Destination: sink, Network: s.network, Kinds: tracker.EventKinds, Remembers: true}})
 	for _, d := range s.claim(10) {
-		if e := must(again.DeliveryEvent(s.Context(), d))(s); e.Ref != "their sale" || e.SessionRef != "their session" || e.InDoubt {
+		if e := again.event(d); e.Ref != "their sale" || e.SessionRef != "their session" || e.InDoubt {
 			t.Errorf("then, on another hub, it is %+v", e)
 		}
 		s.finishAs(tracker.DeliverySent, "", d)
@@ -147,9 +147,8 @@ func testErasedRefs(t *testing.T, db Database) {
 		if d.Subject == kept.ID.String() {
 			want = "theirs"
 		}
-		e, err := s.DeliveryEvent(s.Context(), d)
-		if err == nil && e.Ref != want || want != "" && err != nil {
-			t.Errorf("after the erasure the %s is called %q, %v (customer %s)", d.Kind, e.Ref, err, customer.ID)
+		if e, _ := s.findEvent(d); e.Ref != want {
+			t.Errorf("after the erasure the %s is called %q (customer %s)", d.Kind, e.Ref, customer.ID)
 		}
 	}
 }

@@ -1,21 +1,9 @@
 package platform
 
 import (
-	"errors"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
-
-func TestBodiesAreBounded(t *testing.T) {
-	for size, want := range map[int]error{0: nil, MaxBody: nil, MaxBody + 1: ErrTooLarge} {
-		body := strings.Repeat("x", size)
-		got, err := ReadBody(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader(body)))
-		if !errors.Is(err, want) || want == nil && string(got) != body {
-			t.Errorf("%d bytes: %d come, error %v", size, len(got), err)
-		}
-	}
-}
 
 func TestTooDeep(t *testing.T) {
 	nested := func(n int) string { return strings.Repeat(`{"a":[`, n) + strings.Repeat(`]}`, n) }
