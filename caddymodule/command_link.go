@@ -204,7 +204,19 @@ func (c client) printLink(done, method, path string, body any) error {
 		if err := decode(answer, &link); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "%s link %s of %s in network %s\n", done, printable(link.Code), printable(link.Affiliate), printable(link.Network))
+		_, err := fmt.Fprintf(w, "%s link %s of %s in network %s%s\n", done, printable(link.Code), printable(link.Affiliate),
+			printable(link.Network), notLive(link))
 		return err
 	})
+}
+
+// notLive says of an enabled link why its clicks earn nothing all the same.
+func notLive(l linkJSON) string {
+	switch l.state() {
+	case "inactive":
+		return "; it is not live: its affiliate is not approved, or its campaign is archived"
+	case "expired":
+		return "; it is not live: it has expired"
+	}
+	return ""
 }
