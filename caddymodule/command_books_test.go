@@ -227,11 +227,12 @@ func TestCommandImports(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "wrong.csv")
 	for name, c := range map[string]struct{ what, text, want string }{
 		"a row that breaks rules": {"affiliates", "name,status\nOne,approved\nTwo,planted\n,approved\n",
-			"nothing was imported; this is wrong\n  line 3: status is not one of applied, approved, declined, suspended, archived\n  line 4: name is required"},
+			"nothing was imported; this is wrong\n  line 3: status: is not one of applied, approved, declined, suspended, archived\n  line 4: name: is required"},
 		"a row that is there already": {"links", "code\nok\nSARA\n", "nothing was imported; this is wrong\n  line 3: "},
-		"a row that cannot be read":   {"links", "code,window\nok,planted\n", "nothing was imported; this is wrong\n  line 2: window write a duration"},
+		"a row that cannot be read":   {"links", "code,window\nok,planted\n", "nothing was imported; this is wrong\n  line 2: window: write a duration"},
+		"a window that is too long":   {"links", "code,window\nok,500d\n", "nothing was imported; this is wrong\n  line 2: window: is not from 0 to 34560000"},
 		"all that is wrong at once": {"links", "code,affiliate,destination,window\nsara,Sara,,\nimp2,,,\nimp3,Nora,javascript:x,planted\nshort,row\nimp2,Tom,,\n",
-			"nothing was imported; this is wrong\n  line 2: code exists already\n  line 4: window write a duration such as 30d\n  line 4: destination a destination is an " +
+			"nothing was imported; this is wrong\n  line 2: code exists already\n  line 4: window: write a duration such as 30d\n  line 4: destination: a destination is an " +
 				"http or https URL with a host, or a path that starts with one /\n  line 5: it has 2 cells, and the first line has 4\n  line 6: code exists already"},
 		"an unknown column":        {"links", "code,planted\n", "reading the CSV: line 1: column 2 is none of: "},
 		"no column that is needed": {"links", "affiliate\nSara\n", "reading the CSV: line 1: the column code is missing"},

@@ -93,7 +93,7 @@ func importFault(last importJSON) error {
 	for _, row := range last.Rows {
 		text := fmt.Sprintf("  line %d: ", row.Line)
 		if row.Field != "" {
-			text += printable(row.Field) + " "
+			text += printable(row.Field) + ": "
 		}
 		lines = append(lines, text+printable(row.Message))
 	}
