@@ -2,14 +2,17 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 )
 
@@ -111,7 +114,25 @@ func healthCommand() *cobra.Command {
 			if c.network != "" {
 				return errWholeNode
 			}
-			return c.print(http.MethodGet, "/affiliate/health", nil, nil, healthTable)
+			err := c.print(http.MethodGet, "/affiliate/health", nil, nil, healthTable)
+			var sick sickError
+			if errors.As(err, &sick) {
+				return c.showSick(sick)
+			}
+			return err
 		}),
 	}
+}
+
+// showSick shows a health that is an error, which it returns.
+func (c client) showSick(sick sickError) (err error) {
+	if c.json {
+		_, err = fmt.Fprintln(c.out, string(api.EscapeControls([]byte(strings.TrimSpace(sick.body)))))
+	} else {
+		err = healthTable(c.out, strings.NewReader(sick.body))
+	}
+	if err != nil {
+		return err
+	}
+	return sick
 }

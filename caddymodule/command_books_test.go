@@ -189,7 +189,7 @@ func TestCommandCustomers(t *testing.T) {
 		t.Error("the session lost its address without a yes")
 	}
 	out, _, err := runCommandWith("y\n", append([]string{"erase", "--token", token}, address...)...)
-	if err != nil || !strings.HasPrefix(out, "erased the person from 1 sessions, ") {
+	if err != nil || !strings.HasPrefix(out, "erased the person from 1 session, ") {
 		t.Errorf("erasing prints %q: %v", out, err)
 	}
 	if got := s.sessions(1)[0]; got.IP != "" || got.UserAgent != "" || got.VisitorID != "" {

@@ -107,12 +107,19 @@ func (c client) explain(err error) error {
 		return errors.New(printable(refused.Error))
 	}
 	if refused.Status != "" {
-		return fmt.Errorf("the affiliate engine is %s: its journal is not open yet; see the log", printable(refused.Status))
+		return sickError{printable(refused.Status), body}
 	}
 	if status == "404" {
 		return fmt.Errorf("the Caddy at %s does not have the affiliate plugin", c.address)
 	}
 	return fmt.Errorf("the Caddy at %s answers with status %s", c.address, printable(status))
+}
+
+// sickError is a health that is an error, with all that it says.
+type sickError struct{ status, body string }
+
+func (e sickError) Error() string {
+	return "the affiliate engine is " + e.status + ": its journal is not open yet; see the log"
 }
 
 // problemText says in one line what the API's problem is, and in one line more for each value that is wrong.

@@ -126,7 +126,7 @@ func TestCommandSessionsAuditHealth(t *testing.T) {
 	if out, err = s.command("audit", "--recount"); err != nil || !strings.HasSuffix(out, "wrong sums: 0\nbalanced: yes\n") {
 		t.Errorf("the audit with a recount prints %q, %v", out, err)
 	}
-	if out, err = s.command("health"); err != nil || !strings.Contains(out, "status: ok, 1 links\n") {
+	if out, err = s.command("health"); err != nil || !strings.Contains(out, "status: ok, 1 link\n") {
 		t.Errorf("health prints %q, %v", out, err)
 	}
 }
@@ -251,6 +251,19 @@ func answering(t *testing.T, status int, body string) (address string) {
 	}))
 	t.Cleanup(s.Close)
 	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// TestCommandHealthWhileStarting shows which part is not there yet, and fails all the same.
+func TestCommandHealthWhileStarting(t *testing.T) {
+	body := `{"status":"starting","journal":{"status":"starting","detail":"held"},"relay":{"status":"off"},"links":1}`
+	address := answering(t, 503, body)
+	out, err := runCommand("health", "--address", address)
+	if err == nil || !strings.Contains(out, "held") || !strings.Contains(out, "status: starting, 1 link\n") {
+		t.Errorf("health prints %q, %v", out, err)
+	}
+	if out, err = runCommand("health", "--json", "--address", address); err == nil || strings.TrimSpace(out) != body {
+		t.Errorf("the JSON health is %q, %v", out, err)
+	}
 }
 
 func TestCommandJudgesAnswers(t *testing.T) {

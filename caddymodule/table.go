@@ -192,7 +192,7 @@ func healthTable(w io.Writer, body io.Reader) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "status: %s, %d links\n", health.Status, health.Links)
+	_, err := fmt.Fprintf(w, "status: %s, %s\n", health.Status, numbered(int64(health.Links), "link", "links"))
 	return err
 }
 
