@@ -167,7 +167,7 @@ const unpaged = -1
 // list prints a list of the API, page by page and at most limit of it (0: all): as a JSON array, or as a table.
 func list[T any](c client, path string, query url.Values, limit int, t *table, row func(T) []any) error {
 	rows := 0
-	err := c.each(path, query, limit, func(text json.RawMessage) error {
+	more, err := c.each(path, query, limit, func(text json.RawMessage) error {
 		if rows++; c.json {
 			between := ","
 			if rows == 1 {
@@ -184,19 +184,22 @@ func list[T any](c client, path string, query url.Values, limit int, t *table, r
 	})
 	switch {
 	case err != nil:
-		return err
 	case !c.json:
-		return t.Flush()
+		err = t.Flush()
 	case rows == 0:
 		_, err = fmt.Fprintln(c.out, "[]")
 	default:
 		_, err = fmt.Fprintln(c.out, "]")
 	}
+	if err == nil && more {
+		fmt.Fprintf(c.err, "there are more than these %d: --limit 0 shows all\n", rows)
+	}
 	return err
 }
 
-// each calls yield with each object of a list of the API, at most limit of them (0: all), page by page.
-func (c client) each(path string, query url.Values, limit int, yield func(json.RawMessage) error) error {
+// each calls yield with each object of a list of the API, at most limit of them (0: all), page by page. More says that the list
+// has others.
+func (c client) each(path string, query url.Values, limit int, yield func(json.RawMessage) error) (more bool, err error) {
 	for left := limit; limit <= 0 || left > 0; {
 		size := tracker.MaxPage
 		if limit > 0 {
@@ -207,7 +210,7 @@ func (c client) each(path string, query url.Values, limit int, yield func(json.R
 		}
 		answer, err := c.ask(http.MethodGet, api.Prefix+path, query, nil)
 		if err != nil {
-			return err
+			return false, err
 		}
 		var page struct {
 			Data []json.RawMessage `json:"data"`
@@ -216,20 +219,20 @@ func (c client) each(path string, query url.Values, limit int, yield func(json.R
 		err = decode(answer, &page)
 		answer.Close()
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, object := range page.Data {
 			if err := yield(object); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if page.Next == "" || len(page.Data) == 0 {
-			return nil
+			return false, nil
 		}
 		left -= len(page.Data)
 		query = with(query, "after", page.Next)
 	}
-	return nil
+	return true, nil
 }
 
 // table is where the rows of a list go: nowhere with --json.

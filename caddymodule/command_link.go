@@ -173,7 +173,7 @@ func (c client) linkPath(code string) (path string, err error) {
 	if err := tracker.CheckCode(code); err != nil {
 		return "", err
 	}
-	err = c.each("links", url.Values{"code": {code}}, 1, func(text json.RawMessage) error {
+	_, err = c.each("links", url.Values{"code": {code}}, 1, func(text json.RawMessage) error {
 		var link tracker.CatalogLink
 		if err := json.Unmarshal(text, &link); err != nil {
 			return fmt.Errorf("reading the answer: %w", err)
