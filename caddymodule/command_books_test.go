@@ -74,7 +74,18 @@ func TestCommandsKeepTheBooks(t *testing.T) {
 		t.Fatalf("the conversions are %+v", conversions)
 	}
 	id := conversions[0].ID
-	if out := s.must("conversion", "approve", id, "--note", "checked"); !strings.Contains(out, "approved buy 12345") {
+	s.must("conversion", "add", "--external-id", "other", "--amount", "1", "--currency", "EUR")
+	if found := object[[]tracker.Conversion](s, "conversion", "list", "--external-id", "12345", "--source", "api"); len(found) != 1 || found[0].ID != id {
+		t.Errorf("those of that external id are %+v", found)
+	}
+	if found := object[[]tracker.Conversion](s, "conversion", "list", "--source", "header"); len(found) != 0 {
+		t.Errorf("those of another source are %+v", found)
+	}
+	_, notes, err := runCommandWith("", "conversion", "list", "--limit", "1", "--address", fmt.Sprintf("127.0.0.1:%d", s.admin))
+	if err != nil || notes != "there are more than these 1: --limit 0 shows all\n" {
+		t.Errorf("one of two is listed with the note %q, %v", notes, err)
+	}
+	if out := s.must("conversion", "approve", id, "--note", "checked by two people, who found all goods delivered"); !strings.Contains(out, "approved buy 12345") {
 		t.Errorf("approving prints %q", out)
 	}
 	s.must("conversion", "pay", id)
@@ -83,7 +94,7 @@ func TestCommandsKeepTheBooks(t *testing.T) {
 		t.Errorf("refunding prints %q", out)
 	}
 	out = s.must("conversion", "refund", "--source", "header", "--external-id", "12345", "--refund-id", "R-1", "--amount", "1", "--currency", "EUR")
-	if !strings.HasPrefix(out, "refunded nothing yet: 1.00 EUR of buy 12345 wait for it (id ") { // that one came by the API
+	if !strings.HasPrefix(out, "refunded nothing yet: 1.00 EUR wait for buy 12345 of the source header (refund id ") { // that one came by the API
 		t.Errorf("refunding a conversion of another source prints %q", out)
 	}
 	waiting := object[[]tracker.Refund](s, "conversion", "refunds", "--waiting")
@@ -106,7 +117,7 @@ func TestCommandsKeepTheBooks(t *testing.T) {
 		}
 	}
 	s.must("conversion", "reverse", id)
-	if all := object[[]tracker.Conversion](s, "conversion", "list", "--reversed=false"); len(all) != 0 {
+	if all := object[[]tracker.Conversion](s, "conversion", "list", "--reversed=false"); len(all) != 1 || all[0].ExternalID != "other" {
 		t.Errorf("those that are not reversed are %+v", all)
 	}
 	if out := s.must("conversion", "list", "--limit", "1", "--reversed", "--closed"); !strings.Contains(out, "0.00 EUR") || !strings.Contains(out, "paid, reversed") || strings.Count(out, "\n") != 2 {

@@ -28,12 +28,14 @@ func conversionListCommand() *cobra.Command {
 	limit := limitFlag(cmd)
 	status := cmd.Flags().String("status", "", "Only those with this `STATUS`: pending, approved, rejected or duplicated")
 	kind := cmd.Flags().String("type", "", "Only those of this `TYPE`: buy, sale, lead or click")
+	externalID := cmd.Flags().String("external-id", "", "Only those with this `ID` of the merchant's, such as the order's number")
+	source := cmd.Flags().String("source", "", "Only those that came by this `SOURCE`: "+strings.Join(tracker.Sources, ", "))
 	reversed := cmd.Flags().Bool("reversed", false, "Only those that were reversed; with =false, only those that were not")
 	closed := cmd.Flags().Bool("closed", false, "Only those that were paid; with =false, only those that were not")
 	affiliate := numberFlag(cmd, "affiliate-id", 0, 1, "Only those that this affiliate earns, a `NUMBER`")
 	cmd.RunE = run(func(c client, _ []string) error {
 		query := url.Values{}
-		for name, value := range map[string]string{"status": *status, "type": *kind} {
+		for name, value := range map[string]string{"status": *status, "type": *kind, "external_id": *externalID, "source": *source} {
 			if value != "" {
 				query.Set(name, value)
 			}
@@ -46,10 +48,10 @@ func conversionListCommand() *cobra.Command {
 		if *affiliate != 0 {
 			query.Set("affiliate_id", fmt.Sprint(*affiliate))
 		}
-		t := newTable(c.table(), "TIME", "TYPE", "EXTERNAL-ID", "AMOUNT", "WAGE", "STATUS", "AFFILIATE", "CODE", "ID")
+		t := newTable(c.table(), "TIME", "TYPE", "EXTERNAL-ID", "AMOUNT", "WAGE", "STATUS", "AFFILIATE", "CODE", "SOURCE", "ID")
 		return list(c, "conversions", query, *limit, t, func(v tracker.Conversion) []any {
 			return []any{timeText(v.OccurredAt), v.Type, v.ExternalID, moneyText(v.Amount, v.Currency), moneyText(v.Wage, v.Currency),
-				stateOf(v), v.Affiliate, v.Code, v.ID}
+				stateOf(v), v.Affiliate, v.Code, v.Source, v.ID}
 		})
 	})
 	return cmd

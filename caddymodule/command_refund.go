@@ -74,7 +74,8 @@ func refundWithdrawCommand() *cobra.Command {
 func sayRefund(r tracker.Refund) string {
 	of := fmt.Sprintf("%s %s", printable(string(r.ConversionType)), printable(r.ConversionExternalID))
 	if r.Taken == 0 {
-		return fmt.Sprintf("nothing yet: %s of %s wait for it (id %s)", moneyText(r.Waiting, r.Currency), of, printable(r.ID))
+		return fmt.Sprintf("nothing yet: %s wait for %s of the source %s (refund id %s)", moneyText(r.Waiting, r.Currency), of,
+			printable(r.Source), printable(r.ID))
 	}
 	said := fmt.Sprintf("%s of %s (id %s)", moneyText(r.Taken, r.Currency), of, printable(r.ConversionID))
 	if r.Waiting > 0 {
