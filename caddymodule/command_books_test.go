@@ -111,7 +111,7 @@ func TestCommandsKeepTheBooks(t *testing.T) {
 		t.Errorf("what waits no more is %+v", rest)
 	}
 	shown := s.must("conversion", "show", id)
-	for _, want := range []string{"paid", "90.00 EUR", "11.25 EUR", "Sara's Blog", session.ID, "checked", "won", "Decision by last_click: ", "-9.90 EUR", "R-1"} {
+	for _, want := range []string{"paid", "90.00 EUR", "11.25 EUR", "Sara's Blog", session.ID, "checked by two people, who found all goods delivered", "won", "Decision by last_click: ", "-9.90 EUR", "R-1"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the conversion lacks %q:\n%s", want, shown)
 		}

@@ -139,6 +139,7 @@ func showHistory(w io.Writer, v tracker.Conversion) error {
 		return err
 	}
 	t := newTable(w, "N", "TIME", "CHANGE", "STATUS", "AMOUNT", "WAGE", "BY", "NOTE")
+	t.wholeEnd = true
 	for _, h := range v.History {
 		note := strings.TrimSpace(h.ExternalID + " " + h.Note)
 		err := t.row(h.N, timeText(h.Time), h.Kind, h.Status, moneyText(h.Amount, v.Currency), moneyText(h.Wage, v.Currency), h.Actor, note)
