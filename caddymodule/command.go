@@ -69,7 +69,7 @@ func group(name, short string) *cobra.Command {
 }
 
 func sessionListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "Lists recorded sessions, newest first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "Lists recorded sessions, newest first", Args: none}
 	limit := limitFlag(cmd)
 	cmd.RunE = run(func(c client, _ []string) error {
 		return c.print(http.MethodGet, "/affiliate/sessions", url.Values{"limit": {strconv.Itoa(*limit)}}, nil, sessionTable)
@@ -79,7 +79,7 @@ func sessionListCommand() *cobra.Command {
 
 func auditCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "audit", Short: "Balances the books: issued = applied + quarantined + lost + journalled", Args: cobra.NoArgs,
+		Use: "audit", Short: "Balances the books: issued = applied + quarantined + lost + journalled", Args: none,
 	}
 	recount := cmd.Flags().Bool("recount", false, "Also compare the sums of the reports with all conversions, which takes seconds for a million")
 	cmd.RunE = run(func(c client, _ []string) error {
@@ -109,7 +109,7 @@ var errWholeNode = errors.New("audit and health are of all networks; leave --net
 
 func healthCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "health", Short: "Tells how the journal, the relay and the ledger are", Args: cobra.NoArgs,
+		Use: "health", Short: "Tells how the journal, the relay and the ledger are", Args: none,
 		RunE: run(func(c client, _ []string) error {
 			if c.network != "" {
 				return errWholeNode

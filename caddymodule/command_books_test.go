@@ -364,6 +364,7 @@ func TestCommandFlagsAreCheckedHere(t *testing.T) {
 		{"link set x", errNothingToSet.Error()},
 		{"affiliate set 1", errNothingToSet.Error()},
 		{"affiliate show", "give one ID: caddy affiliate affiliate show ID [flags]"},
+		{"conversion add 1001", "caddy affiliate conversion add takes no argument, only flags (--help lists them)"},
 		{"import links", "give one FILE.csv: caddy affiliate import links FILE.csv [flags]"},
 	} {
 		out, err := runCommand(append(strings.Fields(c.args), "--address", "127.0.0.1:1")...)

@@ -275,3 +275,11 @@ func one(name string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// none is the check of a command that takes flags and no argument.
+func none(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no argument, only flags (--help lists them)", cmd.CommandPath())
+	}
+	return nil
+}

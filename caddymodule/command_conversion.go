@@ -24,7 +24,7 @@ func conversionGroup() *cobra.Command {
 }
 
 func conversionListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "Lists conversions, newest first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "Lists conversions, newest first", Args: none}
 	limit := limitFlag(cmd)
 	status := cmd.Flags().String("status", "", "Only those with this `STATUS`: pending, approved, rejected or duplicated")
 	kind := cmd.Flags().String("type", "", "Only those of this `TYPE`: buy, sale, lead or click")
@@ -152,7 +152,7 @@ func showHistory(w io.Writer, v tracker.Conversion) error {
 
 func conversionAddCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "add", Short: "Reports a conversion; the same one again changes nothing", Args: cobra.NoArgs,
+		Use: "add", Short: "Reports a conversion; the same one again changes nothing", Args: none,
 		Example: "  caddy affiliate conversion add --external-id 12345 --amount 99.90 --currency EUR --token v1.…",
 	}
 	externalID := cmd.Flags().String("external-id", "", "The merchant's `ID` of it, such as the order's number")

@@ -44,7 +44,7 @@ func deliveryFlags(cmd *cobra.Command) func(set func(field, value string)) {
 }
 
 func deliveryListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "Lists deliveries, newest first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "Lists deliveries, newest first", Args: none}
 	limit := limitFlag(cmd)
 	fill := deliveryFlags(cmd)
 	state := cmd.Flags().String("state", "", "Only those in this `STATE`: due, sent, dead or gone")
@@ -171,7 +171,7 @@ func deliveryRetryCommand() *cobra.Command {
 
 func deliveryDropCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "drop --destination NAME", Short: "Gives up what a destination has not been sent", Args: cobra.NoArgs,
+		Use: "drop --destination NAME", Short: "Gives up what a destination has not been sent", Args: none,
 		Long: "Gives up all deliveries of a destination that are due or dead, for good: they are gone, and cannot be sent again.\n" +
 			"For a destination that was removed from the configuration, or renamed.",
 	}
@@ -207,7 +207,7 @@ func pauseCommand(verb, short, done string) *cobra.Command {
 func destinationGroup() *cobra.Command {
 	cmd := group("destination", "Lists destinations, and tests one")
 	cmd.AddCommand(&cobra.Command{
-		Use: "list", Short: "Lists this node's destinations, and those not configured that have deliveries, and how they are", Args: cobra.NoArgs,
+		Use: "list", Short: "Lists this node's destinations, and those not configured that have deliveries, and how they are", Args: none,
 		RunE: run(func(c client, _ []string) error {
 			t := newTable(c.table(), "NAME", "STATE", "DUE", "DEAD", "OLDEST-DUE", "LAST-SUCCESS", "FAILING-SINCE", "WHY")
 			return list(c, "destinations", nil, unpaged, t, func(s tracker.DestinationState) []any {

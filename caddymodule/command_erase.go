@@ -15,7 +15,7 @@ import (
 
 func eraseCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "erase", Short: "Takes everything that tells of one person out of the books", Args: cobra.NoArgs,
+		Use: "erase", Short: "Takes everything that tells of one person out of the books", Args: none,
 		Long: "Takes everything that tells of one person out of the books, for good. What was earned stays, without a trace of the " +
 			"person. It asks before it does so, unless --yes is given.",
 	}

@@ -73,7 +73,7 @@ func linkAddCommand() *cobra.Command {
 
 func linkListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "Lists the links, disabled ones included", Args: cobra.NoArgs,
+		Use: "list", Short: "Lists the links, disabled ones included", Args: none,
 		RunE: run(func(c client, _ []string) error {
 			return c.print(http.MethodGet, "/affiliate/links", nil, nil, linkTable)
 		}),

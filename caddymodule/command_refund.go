@@ -15,7 +15,7 @@ import (
 
 func conversionRefundCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "refund", Short: "Takes part of a conversion's amount back, also before it was reported", Args: cobra.NoArgs,
+		Use: "refund", Short: "Takes part of a conversion's amount back, also before it was reported", Args: none,
 		Example: "  caddy affiliate conversion refund --external-id 12345 --refund-id R-1 --amount 10.00 --currency EUR",
 	}
 	externalID := cmd.Flags().String("external-id", "", "The merchant's `ID` of the conversion")
@@ -42,7 +42,7 @@ func conversionRefundCommand() *cobra.Command {
 }
 
 func conversionRefundsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "refunds", Short: "Lists refunds, newest first, with what of them waits for conversions", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "refunds", Short: "Lists refunds, newest first, with what of them waits for conversions", Args: none}
 	limit := limitFlag(cmd)
 	waiting := cmd.Flags().Bool("waiting", false, "Only those of which something waits; with =false, only the others")
 	cmd.RunE = run(func(c client, _ []string) error {
