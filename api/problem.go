@@ -64,7 +64,7 @@ var bookProblems = []struct {
 	status              int
 	name, title, detail string
 }{
-	{tracker.ErrNotFound, http.StatusNotFound, "not-found", "Not found", "Your network has nothing of this id."},
+	{tracker.ErrNotFound, http.StatusNotFound, "not-found", "Not found", "Your network has nothing of this id or name."},
 	{tracker.ErrExists, http.StatusConflict, "exists", "Exists already", "Another object has one of the values that must be unique."},
 	{tracker.ErrInUse, http.StatusConflict, "in-use", "In use", "Other objects refer to it. Archive it instead."},
 	{tracker.ErrConflict, http.StatusConflict, "conflict", "Reported with other content",

@@ -244,6 +244,8 @@ func destinationWhy(s tracker.DestinationState) string {
 		return s.HeldBecause
 	case s.LeftAlone:
 		return "its endpoint fails; tried again within 30s"
+	case s.Configured && s.FailingSince != nil && s.DisabledAt == nil && !s.Paused:
+		return "attempts fail; `delivery show` has the errors"
 	}
 	return ""
 }
@@ -264,6 +266,9 @@ func destinationTestCommand() *cobra.Command {
 			})
 			if err == nil && failed != "" {
 				return errors.New("the test failed: " + failed)
+			}
+			if err == nil && !c.json {
+				_, err = fmt.Fprintln(c.out, "\nthe test passed")
 			}
 			return err
 		}),
