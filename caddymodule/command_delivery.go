@@ -173,13 +173,19 @@ func deliveryDropCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "drop --destination NAME", Short: "Gives up what a destination has not been sent", Args: none,
 		Long: "Gives up all deliveries of a destination that are due or dead, for good: they are gone, and cannot be sent again.\n" +
-			"For a destination that was removed from the configuration, or renamed.",
+			"For a destination that was removed from the configuration, or renamed. It asks before it does so, unless --yes is given.",
 	}
 	destination := cmd.Flags().String("destination", "", "The destination, a `NAME`")
+	sure := cmd.Flags().Bool("yes", false, "Do not ask")
 	if err := cmd.MarkFlagRequired("destination"); err != nil {
 		panic(err) // there is no such flag
 	}
 	cmd.RunE = run(func(c client, _ []string) error {
+		if !*sure {
+			if err := c.confirm("This cannot be undone. Give up all that " + printable(*destination) + " has not been sent?"); err != nil {
+				return err
+			}
+		}
 		type dropped struct {
 			Dropped int64 `json:"dropped"`
 		}
