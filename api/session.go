@@ -78,7 +78,7 @@ var sessionColumns = []column[Session]{
 	{"id", func(s *Session) any { return s.ID }},
 	{"time", func(s *Session) any { return s.Time }},
 	{"class", func(s *Session) any { return string(s.Class) }},
-	{"link_id", func(s *Session) any { return s.LinkID }},
+	{"link_id", func(s *Session) any { return number(s.LinkID) }},
 	{"code", func(s *Session) any { return s.Code }},
 	{"affiliate", func(s *Session) any { return s.Affiliate }},
 	{"visitor_id", func(s *Session) any { return s.VisitorID }},

@@ -33,8 +33,9 @@ type linkJSON struct {
 	Destination   string   `json:"destination"`
 	Subdomain     string   `json:"subdomain"`
 	DeepLinkHosts []string `json:"deep_link_hosts"`
-	Window        string   `json:"window"` // empty: the app's
-	Active        bool     `json:"active"`
+	Window        string   `json:"window"`     // empty: the app's
+	Enabled       bool     `json:"enabled"`    // not disabled; on a node without a ledger as active
+	Active        bool     `json:"active"`     // enabled, its affiliate approved, its campaign not archived
 	ExpiresAt     string   `json:"expires_at"` // RFC 3339 with milliseconds, UTC; empty: never
 	Live          bool     `json:"live"`       // active and not expired: its clicks earn
 	Source        string   `json:"source"`     // "config", "api" or "session"; empty on a node without a ledger
@@ -43,19 +44,21 @@ type linkJSON struct {
 // state is the link's in one word.
 func (l *linkJSON) state() string {
 	switch {
-	case !l.Active:
+	case !l.Enabled:
 		return "disabled"
+	case !l.Active:
+		return "inactive"
 	case !l.Live:
 		return "expired"
 	}
 	return "active"
 }
 
-func showLink(l tracker.Link, source string) linkJSON {
+func showLink(l ledger.Link) linkJSON {
 	shown := linkJSON{
 		ID: l.ID, Network: l.Network, Code: l.Code, Affiliate: l.Affiliate, Destination: l.Destination, Subdomain: l.Subdomain,
-		DeepLinkHosts: append([]string{}, l.DeepLinkHosts...), Active: l.Active, Live: l.Live(time.Now()),
-		Source: source,
+		DeepLinkHosts: append([]string{}, l.DeepLinkHosts...), Enabled: l.Enabled, Active: l.Active, Live: l.Live(time.Now()),
+		Source: l.Source,
 	}
 	if !l.ExpiresAt.IsZero() {
 		shown.ExpiresAt = timeText(l.ExpiresAt)
@@ -94,7 +97,7 @@ func serveLinks(live *liveEngine, w http.ResponseWriter, r *http.Request) error 
 	}
 	shown := make([]linkJSON, len(links))
 	for i, l := range links {
-		shown[i] = showLink(l.Link, l.Source)
+		shown[i] = showLink(l)
 	}
 	return writeJSON(w, http.StatusOK, shown)
 }
@@ -103,7 +106,7 @@ func tableLinks(table *tracker.LinkTable, network string) []linkJSON {
 	shown := []linkJSON{}
 	for _, l := range table.All() {
 		if network == "" || l.Network == network {
-			shown = append(shown, showLink(l, ""))
+			shown = append(shown, showLink(ledger.Link{Link: l, Enabled: l.Active}))
 		}
 	}
 	slices.SortFunc(shown, func(a, b linkJSON) int {
@@ -216,5 +219,5 @@ func changeLinks(
 	if err := live.RefreshLinks(ctx); err != nil {
 		return fmt.Errorf("the link is changed in the ledger, but not live on this node yet: %w", err)
 	}
-	return writeJSON(w, status, showLink(link.Link, link.Source))
+	return writeJSON(w, status, showLink(link))
 }

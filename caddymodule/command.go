@@ -2,14 +2,17 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 )
 
@@ -66,7 +69,7 @@ func group(name, short string) *cobra.Command {
 }
 
 func sessionListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "Lists recorded sessions, newest first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "Lists recorded sessions, newest first", Args: none}
 	limit := limitFlag(cmd)
 	cmd.RunE = run(func(c client, _ []string) error {
 		return c.print(http.MethodGet, "/affiliate/sessions", url.Values{"limit": {strconv.Itoa(*limit)}}, nil, sessionTable)
@@ -76,7 +79,7 @@ func sessionListCommand() *cobra.Command {
 
 func auditCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "audit", Short: "Balances the books: issued = applied + quarantined + lost + journalled", Args: cobra.NoArgs,
+		Use: "audit", Short: "Balances the books: issued = applied + quarantined + lost + journalled", Args: none,
 	}
 	recount := cmd.Flags().Bool("recount", false, "Also compare the sums of the reports with all conversions, which takes seconds for a million")
 	cmd.RunE = run(func(c client, _ []string) error {
@@ -106,12 +109,30 @@ var errWholeNode = errors.New("audit and health are of all networks; leave --net
 
 func healthCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "health", Short: "Tells how the journal, the relay and the ledger are", Args: cobra.NoArgs,
+		Use: "health", Short: "Tells how the journal, the relay and the ledger are", Args: none,
 		RunE: run(func(c client, _ []string) error {
 			if c.network != "" {
 				return errWholeNode
 			}
-			return c.print(http.MethodGet, "/affiliate/health", nil, nil, healthTable)
+			err := c.print(http.MethodGet, "/affiliate/health", nil, nil, healthTable)
+			var sick sickError
+			if errors.As(err, &sick) {
+				return c.showSick(sick)
+			}
+			return err
 		}),
 	}
+}
+
+// showSick shows a health that is an error, which it returns.
+func (c client) showSick(sick sickError) (err error) {
+	if c.json {
+		_, err = fmt.Fprintln(c.out, string(api.EscapeControls([]byte(strings.TrimSpace(sick.body)))))
+	} else {
+		err = healthTable(c.out, strings.NewReader(sick.body))
+	}
+	if err != nil {
+		return err
+	}
+	return sick
 }

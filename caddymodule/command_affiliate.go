@@ -36,7 +36,7 @@ func affiliateAddCommand() *cobra.Command {
 }
 
 func affiliateListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "Lists the affiliates of a network", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "Lists the affiliates of a network", Args: none}
 	status := cmd.Flags().String("status", "", "Only those with this `STATUS`: "+affiliateStatuses)
 	cmd.RunE = run(func(c client, _ []string) error {
 		query := url.Values{}

@@ -74,7 +74,18 @@ func TestCommandsKeepTheBooks(t *testing.T) {
 		t.Fatalf("the conversions are %+v", conversions)
 	}
 	id := conversions[0].ID
-	if out := s.must("conversion", "approve", id, "--note", "checked"); !strings.Contains(out, "approved buy 12345") {
+	s.must("conversion", "add", "--external-id", "other", "--amount", "1", "--currency", "EUR")
+	if found := object[[]tracker.Conversion](s, "conversion", "list", "--external-id", "12345", "--source", "api"); len(found) != 1 || found[0].ID != id {
+		t.Errorf("those of that external id are %+v", found)
+	}
+	if found := object[[]tracker.Conversion](s, "conversion", "list", "--source", "header"); len(found) != 0 {
+		t.Errorf("those of another source are %+v", found)
+	}
+	_, notes, err := runCommandWith("", "conversion", "list", "--limit", "1", "--address", fmt.Sprintf("127.0.0.1:%d", s.admin))
+	if err != nil || notes != "there are more than these 1: --limit 0 shows all\n" {
+		t.Errorf("one of two is listed with the note %q, %v", notes, err)
+	}
+	if out := s.must("conversion", "approve", id, "--note", "checked by two people, who found all goods delivered"); !strings.Contains(out, "approved buy 12345") {
 		t.Errorf("approving prints %q", out)
 	}
 	s.must("conversion", "pay", id)
@@ -83,7 +94,7 @@ func TestCommandsKeepTheBooks(t *testing.T) {
 		t.Errorf("refunding prints %q", out)
 	}
 	out = s.must("conversion", "refund", "--source", "header", "--external-id", "12345", "--refund-id", "R-1", "--amount", "1", "--currency", "EUR")
-	if !strings.HasPrefix(out, "refunded nothing yet: 1.00 EUR of buy 12345 wait for it (id ") { // that one came by the API
+	if !strings.HasPrefix(out, "refunded nothing yet: 1.00 EUR wait for buy 12345 of the source header (refund id ") { // that one came by the API
 		t.Errorf("refunding a conversion of another source prints %q", out)
 	}
 	waiting := object[[]tracker.Refund](s, "conversion", "refunds", "--waiting")
@@ -100,13 +111,13 @@ func TestCommandsKeepTheBooks(t *testing.T) {
 		t.Errorf("what waits no more is %+v", rest)
 	}
 	shown := s.must("conversion", "show", id)
-	for _, want := range []string{"paid", "90.00 EUR", "11.25 EUR", "Sara's Blog", session.ID, "checked", "won", "Decision by last_click: ", "-9.90 EUR", "R-1"} {
+	for _, want := range []string{"paid", "90.00 EUR", "11.25 EUR", "Sara's Blog", session.ID, "checked by two people, who found all goods delivered", "won", "Decision by last_click: ", "-9.90 EUR", "R-1"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("the conversion lacks %q:\n%s", want, shown)
 		}
 	}
 	s.must("conversion", "reverse", id)
-	if all := object[[]tracker.Conversion](s, "conversion", "list", "--reversed=false"); len(all) != 0 {
+	if all := object[[]tracker.Conversion](s, "conversion", "list", "--reversed=false"); len(all) != 1 || all[0].ExternalID != "other" {
 		t.Errorf("those that are not reversed are %+v", all)
 	}
 	if out := s.must("conversion", "list", "--limit", "1", "--reversed", "--closed"); !strings.Contains(out, "0.00 EUR") || !strings.Contains(out, "paid, reversed") || strings.Count(out, "\n") != 2 {
@@ -189,7 +200,7 @@ func TestCommandCustomers(t *testing.T) {
 		t.Error("the session lost its address without a yes")
 	}
 	out, _, err := runCommandWith("y\n", append([]string{"erase", "--token", token}, address...)...)
-	if err != nil || !strings.HasPrefix(out, "erased the person from 1 sessions, ") {
+	if err != nil || !strings.HasPrefix(out, "erased the person from 1 session, ") {
 		t.Errorf("erasing prints %q: %v", out, err)
 	}
 	if got := s.sessions(1)[0]; got.IP != "" || got.UserAgent != "" || got.VisitorID != "" {
@@ -227,11 +238,12 @@ func TestCommandImports(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "wrong.csv")
 	for name, c := range map[string]struct{ what, text, want string }{
 		"a row that breaks rules": {"affiliates", "name,status\nOne,approved\nTwo,planted\n,approved\n",
-			"nothing was imported; this is wrong\n  line 3: status is not one of applied, approved, declined, suspended, archived\n  line 4: name is required"},
+			"nothing was imported; this is wrong\n  line 3: status: is not one of applied, approved, declined, suspended, archived\n  line 4: name: is required"},
 		"a row that is there already": {"links", "code\nok\nSARA\n", "nothing was imported; this is wrong\n  line 3: "},
-		"a row that cannot be read":   {"links", "code,window\nok,planted\n", "nothing was imported; this is wrong\n  line 2: window write a duration"},
+		"a row that cannot be read":   {"links", "code,window\nok,planted\n", "nothing was imported; this is wrong\n  line 2: window: write a duration"},
+		"a window that is too long":   {"links", "code,window\nok,500d\n", "nothing was imported; this is wrong\n  line 2: window: is not from 0 to 34560000"},
 		"all that is wrong at once": {"links", "code,affiliate,destination,window\nsara,Sara,,\nimp2,,,\nimp3,Nora,javascript:x,planted\nshort,row\nimp2,Tom,,\n",
-			"nothing was imported; this is wrong\n  line 2: code exists already\n  line 4: window write a duration such as 30d\n  line 4: destination a destination is an " +
+			"nothing was imported; this is wrong\n  line 2: code exists already\n  line 4: window: write a duration such as 30d\n  line 4: destination: a destination is an " +
 				"http or https URL with a host, or a path that starts with one /\n  line 5: it has 2 cells, and the first line has 4\n  line 6: code exists already"},
 		"an unknown column":        {"links", "code,planted\n", "reading the CSV: line 1: column 2 is none of: "},
 		"no column that is needed": {"links", "affiliate\nSara\n", "reading the CSV: line 1: the column code is missing"},
@@ -352,6 +364,7 @@ func TestCommandFlagsAreCheckedHere(t *testing.T) {
 		{"link set x", errNothingToSet.Error()},
 		{"affiliate set 1", errNothingToSet.Error()},
 		{"affiliate show", "give one ID: caddy affiliate affiliate show ID [flags]"},
+		{"conversion add 1001", "caddy affiliate conversion add takes no argument, only flags (--help lists them)"},
 		{"import links", "give one FILE.csv: caddy affiliate import links FILE.csv [flags]"},
 	} {
 		out, err := runCommand(append(strings.Fields(c.args), "--address", "127.0.0.1:1")...)

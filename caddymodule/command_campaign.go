@@ -52,7 +52,7 @@ func campaignAddCommand() *cobra.Command {
 
 func campaignListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "Lists the campaigns of a network", Args: cobra.NoArgs,
+		Use: "list", Short: "Lists the campaigns of a network", Args: none,
 		RunE: run(func(c client, _ []string) error {
 			t := newTable(c.table(), "ID", "NAME", "STATE", "COMMISSIONS", "WINDOW", "COUPONS", "DUPLICATES")
 			return list(c, "campaigns", nil, 0, t, func(g tracker.Campaign) []any {

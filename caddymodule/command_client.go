@@ -107,12 +107,19 @@ func (c client) explain(err error) error {
 		return errors.New(printable(refused.Error))
 	}
 	if refused.Status != "" {
-		return fmt.Errorf("the affiliate engine is %s: its journal is not open yet; see the log", printable(refused.Status))
+		return sickError{printable(refused.Status), body}
 	}
 	if status == "404" {
 		return fmt.Errorf("the Caddy at %s does not have the affiliate plugin", c.address)
 	}
 	return fmt.Errorf("the Caddy at %s answers with status %s", c.address, printable(status))
+}
+
+// sickError is a health that is an error, with all that it says.
+type sickError struct{ status, body string }
+
+func (e sickError) Error() string {
+	return "the affiliate engine is " + e.status + ": its journal is not open yet; see the log"
 }
 
 // problemText says in one line what the API's problem is, and in one line more for each value that is wrong.
@@ -160,7 +167,7 @@ const unpaged = -1
 // list prints a list of the API, page by page and at most limit of it (0: all): as a JSON array, or as a table.
 func list[T any](c client, path string, query url.Values, limit int, t *table, row func(T) []any) error {
 	rows := 0
-	err := c.each(path, query, limit, func(text json.RawMessage) error {
+	more, err := c.each(path, query, limit, func(text json.RawMessage) error {
 		if rows++; c.json {
 			between := ","
 			if rows == 1 {
@@ -177,19 +184,22 @@ func list[T any](c client, path string, query url.Values, limit int, t *table, r
 	})
 	switch {
 	case err != nil:
-		return err
 	case !c.json:
-		return t.Flush()
+		err = t.Flush()
 	case rows == 0:
 		_, err = fmt.Fprintln(c.out, "[]")
 	default:
 		_, err = fmt.Fprintln(c.out, "]")
 	}
+	if err == nil && more {
+		fmt.Fprintf(c.err, "there are more than these %d: --limit 0 shows all\n", rows)
+	}
 	return err
 }
 
-// each calls yield with each object of a list of the API, at most limit of them (0: all), page by page.
-func (c client) each(path string, query url.Values, limit int, yield func(json.RawMessage) error) error {
+// each calls yield with each object of a list of the API, at most limit of them (0: all), page by page. More says that the list
+// has others.
+func (c client) each(path string, query url.Values, limit int, yield func(json.RawMessage) error) (more bool, err error) {
 	for left := limit; limit <= 0 || left > 0; {
 		size := tracker.MaxPage
 		if limit > 0 {
@@ -200,7 +210,7 @@ func (c client) each(path string, query url.Values, limit int, yield func(json.R
 		}
 		answer, err := c.ask(http.MethodGet, api.Prefix+path, query, nil)
 		if err != nil {
-			return err
+			return false, err
 		}
 		var page struct {
 			Data []json.RawMessage `json:"data"`
@@ -209,20 +219,20 @@ func (c client) each(path string, query url.Values, limit int, yield func(json.R
 		err = decode(answer, &page)
 		answer.Close()
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, object := range page.Data {
 			if err := yield(object); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if page.Next == "" || len(page.Data) == 0 {
-			return nil
+			return false, nil
 		}
 		left -= len(page.Data)
 		query = with(query, "after", page.Next)
 	}
-	return nil
+	return true, nil
 }
 
 // table is where the rows of a list go: nowhere with --json.
@@ -264,4 +274,12 @@ func one(name string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// none is the check of a command that takes flags and no argument.
+func none(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no argument, only flags (--help lists them)", cmd.CommandPath())
+	}
+	return nil
 }

@@ -24,16 +24,18 @@ func conversionGroup() *cobra.Command {
 }
 
 func conversionListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "Lists conversions, newest first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "Lists conversions, newest first", Args: none}
 	limit := limitFlag(cmd)
 	status := cmd.Flags().String("status", "", "Only those with this `STATUS`: pending, approved, rejected or duplicated")
 	kind := cmd.Flags().String("type", "", "Only those of this `TYPE`: buy, sale, lead or click")
+	externalID := cmd.Flags().String("external-id", "", "Only those with this `ID` of the merchant's, such as the order's number")
+	source := cmd.Flags().String("source", "", "Only those that came by this `SOURCE`: "+strings.Join(tracker.Sources, ", "))
 	reversed := cmd.Flags().Bool("reversed", false, "Only those that were reversed; with =false, only those that were not")
 	closed := cmd.Flags().Bool("closed", false, "Only those that were paid; with =false, only those that were not")
 	affiliate := numberFlag(cmd, "affiliate-id", 0, 1, "Only those that this affiliate earns, a `NUMBER`")
 	cmd.RunE = run(func(c client, _ []string) error {
 		query := url.Values{}
-		for name, value := range map[string]string{"status": *status, "type": *kind} {
+		for name, value := range map[string]string{"status": *status, "type": *kind, "external_id": *externalID, "source": *source} {
 			if value != "" {
 				query.Set(name, value)
 			}
@@ -46,10 +48,10 @@ func conversionListCommand() *cobra.Command {
 		if *affiliate != 0 {
 			query.Set("affiliate_id", fmt.Sprint(*affiliate))
 		}
-		t := newTable(c.table(), "TIME", "TYPE", "EXTERNAL-ID", "AMOUNT", "WAGE", "STATUS", "AFFILIATE", "CODE", "ID")
+		t := newTable(c.table(), "TIME", "TYPE", "EXTERNAL-ID", "AMOUNT", "WAGE", "STATUS", "AFFILIATE", "CODE", "SOURCE", "ID")
 		return list(c, "conversions", query, *limit, t, func(v tracker.Conversion) []any {
 			return []any{timeText(v.OccurredAt), v.Type, v.ExternalID, moneyText(v.Amount, v.Currency), moneyText(v.Wage, v.Currency),
-				stateOf(v), v.Affiliate, v.Code, v.ID}
+				stateOf(v), v.Affiliate, v.Code, v.Source, v.ID}
 		})
 	})
 	return cmd
@@ -137,6 +139,7 @@ func showHistory(w io.Writer, v tracker.Conversion) error {
 		return err
 	}
 	t := newTable(w, "N", "TIME", "CHANGE", "STATUS", "AMOUNT", "WAGE", "BY", "NOTE")
+	t.wholeEnd = true
 	for _, h := range v.History {
 		note := strings.TrimSpace(h.ExternalID + " " + h.Note)
 		err := t.row(h.N, timeText(h.Time), h.Kind, h.Status, moneyText(h.Amount, v.Currency), moneyText(h.Wage, v.Currency), h.Actor, note)
@@ -149,7 +152,7 @@ func showHistory(w io.Writer, v tracker.Conversion) error {
 
 func conversionAddCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "add", Short: "Reports a conversion; the same one again changes nothing", Args: cobra.NoArgs,
+		Use: "add", Short: "Reports a conversion; the same one again changes nothing", Args: none,
 		Example: "  caddy affiliate conversion add --external-id 12345 --amount 99.90 --currency EUR --token v1.…",
 	}
 	externalID := cmd.Flags().String("external-id", "", "The merchant's `ID` of it, such as the order's number")

@@ -18,7 +18,7 @@ func customerGroup() *cobra.Command {
 }
 
 func customerListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "Lists customers, newest first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "Lists customers, newest first", Args: none}
 	limit := limitFlag(cmd)
 	affiliate := numberFlag(cmd, "affiliate-id", 0, 1, "Only those whom this affiliate brought, a `NUMBER`")
 	cmd.RunE = run(func(c client, _ []string) error {

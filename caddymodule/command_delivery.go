@@ -44,7 +44,7 @@ func deliveryFlags(cmd *cobra.Command) func(set func(field, value string)) {
 }
 
 func deliveryListCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "Lists deliveries, newest first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "Lists deliveries, newest first", Args: none}
 	limit := limitFlag(cmd)
 	fill := deliveryFlags(cmd)
 	state := cmd.Flags().String("state", "", "Only those in this `STATE`: due, sent, dead or gone")
@@ -171,15 +171,21 @@ func deliveryRetryCommand() *cobra.Command {
 
 func deliveryDropCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "drop --destination NAME", Short: "Gives up what a destination has not been sent", Args: cobra.NoArgs,
+		Use: "drop --destination NAME", Short: "Gives up what a destination has not been sent", Args: none,
 		Long: "Gives up all deliveries of a destination that are due or dead, for good: they are gone, and cannot be sent again.\n" +
-			"For a destination that was removed from the configuration, or renamed.",
+			"For a destination that was removed from the configuration, or renamed. It asks before it does so, unless --yes is given.",
 	}
 	destination := cmd.Flags().String("destination", "", "The destination, a `NAME`")
+	sure := cmd.Flags().Bool("yes", false, "Do not ask")
 	if err := cmd.MarkFlagRequired("destination"); err != nil {
 		panic(err) // there is no such flag
 	}
 	cmd.RunE = run(func(c client, _ []string) error {
+		if !*sure {
+			if err := c.confirm("This cannot be undone. Give up all that " + printable(*destination) + " has not been sent?"); err != nil {
+				return err
+			}
+		}
 		type dropped struct {
 			Dropped int64 `json:"dropped"`
 		}
@@ -207,7 +213,7 @@ func pauseCommand(verb, short, done string) *cobra.Command {
 func destinationGroup() *cobra.Command {
 	cmd := group("destination", "Lists destinations, and tests one")
 	cmd.AddCommand(&cobra.Command{
-		Use: "list", Short: "Lists this node's destinations, and those not configured that have deliveries, and how they are", Args: cobra.NoArgs,
+		Use: "list", Short: "Lists this node's destinations, and those not configured that have deliveries, and how they are", Args: none,
 		RunE: run(func(c client, _ []string) error {
 			t := newTable(c.table(), "NAME", "STATE", "DUE", "DEAD", "OLDEST-DUE", "LAST-SUCCESS", "FAILING-SINCE", "WHY")
 			return list(c, "destinations", nil, unpaged, t, func(s tracker.DestinationState) []any {
@@ -244,6 +250,8 @@ func destinationWhy(s tracker.DestinationState) string {
 		return s.HeldBecause
 	case s.LeftAlone:
 		return "its endpoint fails; tried again within 30s"
+	case s.Configured && s.FailingSince != nil && s.DisabledAt == nil && !s.Paused:
+		return "attempts fail; `delivery show` has the errors"
 	}
 	return ""
 }
@@ -264,6 +272,9 @@ func destinationTestCommand() *cobra.Command {
 			})
 			if err == nil && failed != "" {
 				return errors.New("the test failed: " + failed)
+			}
+			if err == nil && !c.json {
+				_, err = fmt.Fprintln(c.out, "\nthe test passed")
 			}
 			return err
 		}),

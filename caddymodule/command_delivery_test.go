@@ -45,7 +45,10 @@ func TestDeliveryFlags(t *testing.T) {
 	if _, err := s.command("delivery", "retry", "--destination", "nosuch"); err == nil {
 		t.Error("a destination that nobody knows has its deliveries sent again")
 	}
-	if out := says("drop", "--destination", "net"); !strings.Contains(out, "1 delivery is given up") {
+	if out, err := s.command("delivery", "drop", "--destination", "net"); err == nil || out != "" {
+		t.Errorf("without an answer to drop it says %q, %v", out, err)
+	}
+	if out := says("drop", "--destination", "net", "--yes"); !strings.Contains(out, "1 delivery is given up") {
 		t.Errorf("to drop it says %s", out)
 	}
 }

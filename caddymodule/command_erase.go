@@ -15,7 +15,7 @@ import (
 
 func eraseCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "erase", Short: "Takes everything that tells of one person out of the books", Args: cobra.NoArgs,
+		Use: "erase", Short: "Takes everything that tells of one person out of the books", Args: none,
 		Long: "Takes everything that tells of one person out of the books, for good. What was earned stays, without a trace of the " +
 			"person. It asks before it does so, unless --yes is given.",
 	}
@@ -40,8 +40,9 @@ func eraseCommand() *cobra.Command {
 		body.given(cmd, "customer-external-id", "customer_external_id", *external)
 		body.given(cmd, "brand", "customer_brand", *brand)
 		return show(c, http.MethodPost, "privacy/erase", body, func(w io.Writer, e tracker.Erasure) error {
-			_, err := fmt.Fprintf(w, "erased the person from %d sessions, %d conversions, %d customers, %d transactions\n",
-				e.Sessions, e.Conversions, e.Customers, e.Transactions)
+			_, err := fmt.Fprintf(w, "erased the person from %s, %s, %s, %s\n",
+				numbered(e.Sessions, "session", "sessions"), numbered(e.Conversions, "conversion", "conversions"),
+				numbered(e.Customers, "customer", "customers"), numbered(e.Transactions, "transaction", "transactions"))
 			return err
 		})
 	})

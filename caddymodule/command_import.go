@@ -51,7 +51,8 @@ func (c client) importFile(what, name string) error {
 	if c.json {
 		err = writeRow(c.out, last)
 	} else if last.Imported != nil {
-		_, err = fmt.Fprintf(c.out, "imported %d %s into network %s\n", *last.Imported, what, printable(last.Network))
+		_, err = fmt.Fprintf(c.out, "imported %s into network %s\n",
+			numbered(int64(*last.Imported), strings.TrimSuffix(what, "s"), what), printable(last.Network))
 	}
 	if err != nil || last.Imported != nil {
 		return err
@@ -93,7 +94,7 @@ func importFault(last importJSON) error {
 	for _, row := range last.Rows {
 		text := fmt.Sprintf("  line %d: ", row.Line)
 		if row.Field != "" {
-			text += printable(row.Field) + " "
+			text += printable(row.Field) + ": "
 		}
 		lines = append(lines, text+printable(row.Message))
 	}

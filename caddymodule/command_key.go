@@ -27,7 +27,7 @@ type createdKey struct {
 
 func keyCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "create", Short: "Creates a key, which is shown once", Args: cobra.NoArgs,
+		Use: "create", Short: "Creates a key, which is shown once", Args: none,
 		Long: "Creates a key of the API and prints it, alone on its line. It is shown this once and kept nowhere.\n\n" +
 			"A scope is *, read (everything that only reads), or RESOURCE:read or RESOURCE:write, of the resources " +
 			strings.Join(tracker.Resources, ", ") + ".",
@@ -53,7 +53,7 @@ func keyCreateCommand() *cobra.Command {
 
 func keyListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "Lists the keys of a network, revoked ones included", Args: cobra.NoArgs,
+		Use: "list", Short: "Lists the keys of a network, revoked ones included", Args: none,
 		RunE: run(func(c client, _ []string) error {
 			t := newTable(c.table(), "ID", "NAME", "SCOPES", "RATE", "CREATED", "LAST-USED", "STATE")
 			return list(c, "keys", nil, unpaged, t, func(k tracker.Key) []any {

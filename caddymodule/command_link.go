@@ -73,7 +73,7 @@ func linkAddCommand() *cobra.Command {
 
 func linkListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "Lists the links, disabled ones included", Args: cobra.NoArgs,
+		Use: "list", Short: "Lists the links, disabled ones included", Args: none,
 		RunE: run(func(c client, _ []string) error {
 			return c.print(http.MethodGet, "/affiliate/links", nil, nil, linkTable)
 		}),
@@ -173,7 +173,7 @@ func (c client) linkPath(code string) (path string, err error) {
 	if err := tracker.CheckCode(code); err != nil {
 		return "", err
 	}
-	err = c.each("links", url.Values{"code": {code}}, 1, func(text json.RawMessage) error {
+	_, err = c.each("links", url.Values{"code": {code}}, 1, func(text json.RawMessage) error {
 		var link tracker.CatalogLink
 		if err := json.Unmarshal(text, &link); err != nil {
 			return fmt.Errorf("reading the answer: %w", err)
@@ -204,7 +204,19 @@ func (c client) printLink(done, method, path string, body any) error {
 		if err := decode(answer, &link); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "%s link %s of %s in network %s\n", done, printable(link.Code), printable(link.Affiliate), printable(link.Network))
+		_, err := fmt.Fprintf(w, "%s link %s of %s in network %s%s\n", done, printable(link.Code), printable(link.Affiliate),
+			printable(link.Network), notLive(link))
 		return err
 	})
+}
+
+// notLive says of an enabled link why its clicks earn nothing all the same.
+func notLive(l linkJSON) string {
+	switch l.state() {
+	case "inactive":
+		return "; it is not live: its affiliate is not approved, or its campaign is archived"
+	case "expired":
+		return "; it is not live: it has expired"
+	}
+	return ""
 }

@@ -15,7 +15,7 @@ import (
 
 func conversionRefundCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "refund", Short: "Takes part of a conversion's amount back, also before it was reported", Args: cobra.NoArgs,
+		Use: "refund", Short: "Takes part of a conversion's amount back, also before it was reported", Args: none,
 		Example: "  caddy affiliate conversion refund --external-id 12345 --refund-id R-1 --amount 10.00 --currency EUR",
 	}
 	externalID := cmd.Flags().String("external-id", "", "The merchant's `ID` of the conversion")
@@ -42,7 +42,7 @@ func conversionRefundCommand() *cobra.Command {
 }
 
 func conversionRefundsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "refunds", Short: "Lists refunds, newest first, with what of them waits for conversions", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "refunds", Short: "Lists refunds, newest first, with what of them waits for conversions", Args: none}
 	limit := limitFlag(cmd)
 	waiting := cmd.Flags().Bool("waiting", false, "Only those of which something waits; with =false, only the others")
 	cmd.RunE = run(func(c client, _ []string) error {
@@ -74,7 +74,8 @@ func refundWithdrawCommand() *cobra.Command {
 func sayRefund(r tracker.Refund) string {
 	of := fmt.Sprintf("%s %s", printable(string(r.ConversionType)), printable(r.ConversionExternalID))
 	if r.Taken == 0 {
-		return fmt.Sprintf("nothing yet: %s of %s wait for it (id %s)", moneyText(r.Waiting, r.Currency), of, printable(r.ID))
+		return fmt.Sprintf("nothing yet: %s wait for %s of the source %s (refund id %s)", moneyText(r.Waiting, r.Currency), of,
+			printable(r.Source), printable(r.ID))
 	}
 	said := fmt.Sprintf("%s of %s (id %s)", moneyText(r.Taken, r.Currency), of, printable(r.ConversionID))
 	if r.Waiting > 0 {

@@ -25,7 +25,7 @@ func TestCommandLinks(t *testing.T) {
 		{"link add plain", "added link plain of plain in network default\n"},
 		{"link disable PLAIN", "disabled link plain of plain in network default\n"},
 		{"link add plain --network acme", "added link plain of plain in network acme\n"},
-		{"link add past --expires 2020-01-31 --network acme", "added link past of past in network acme\n"},
+		{"link add past --expires 2020-01-31 --network acme", "added link past of past in network acme; it is not live: it has expired\n"},
 	} {
 		if out, err := s.command(strings.Fields(c.args)...); err != nil || out != c.want {
 			t.Errorf("%s prints %q, %v; want %q", c.args, out, err, c.want)
@@ -62,6 +62,26 @@ func TestCommandLinks(t *testing.T) {
 	var link linkJSON
 	if err := json.Unmarshal([]byte(out), &link); err != nil || !link.Active || link.Code != "plain" {
 		t.Errorf("the JSON link is %s, %v", out, err)
+	}
+}
+
+// TestCommandLinksThatAreNotLive suspends the affiliate of a link: nobody has disabled it, and to enable it does not help.
+func TestCommandLinksThatAreNotLive(t *testing.T) {
+	s := newServer(t)
+	s.load(s.adapt("", ""))
+	s.must("link", "add", "sara")
+	s.must("affiliate", "set", "1", "--status", "suspended")
+	if out := s.must("link", "list"); !strings.Contains(out, " inactive ") {
+		t.Errorf("the list is\n%s", out)
+	}
+	if out := s.must("link", "enable", "sara"); !strings.Contains(out, "it is not live: its affiliate is not approved") {
+		t.Errorf("to enable it prints %q", out)
+	}
+	if links := object[[]linkJSON](s, "link", "list"); len(links) != 1 || !links[0].Enabled || links[0].Active {
+		t.Errorf("the JSON list is %+v", links)
+	}
+	if out := s.must("link", "disable", "sara"); out != "disabled link sara of sara in network default\n" {
+		t.Errorf("to disable it prints %q", out)
 	}
 }
 
@@ -106,7 +126,7 @@ func TestCommandSessionsAuditHealth(t *testing.T) {
 	if out, err = s.command("audit", "--recount"); err != nil || !strings.HasSuffix(out, "wrong sums: 0\nbalanced: yes\n") {
 		t.Errorf("the audit with a recount prints %q, %v", out, err)
 	}
-	if out, err = s.command("health"); err != nil || !strings.Contains(out, "status: ok, 1 links\n") {
+	if out, err = s.command("health"); err != nil || !strings.Contains(out, "status: ok, 1 link\n") {
 		t.Errorf("health prints %q, %v", out, err)
 	}
 }
@@ -231,6 +251,19 @@ func answering(t *testing.T, status int, body string) (address string) {
 	}))
 	t.Cleanup(s.Close)
 	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// TestCommandHealthWhileStarting shows which part is not there yet, and fails all the same.
+func TestCommandHealthWhileStarting(t *testing.T) {
+	body := `{"status":"starting","journal":{"status":"starting","detail":"held"},"relay":{"status":"off"},"links":1}`
+	address := answering(t, 503, body)
+	out, err := runCommand("health", "--address", address)
+	if err == nil || !strings.Contains(out, "held") || !strings.Contains(out, "status: starting, 1 link\n") {
+		t.Errorf("health prints %q, %v", out, err)
+	}
+	if out, err = runCommand("health", "--json", "--address", address); err == nil || strings.TrimSpace(out) != body {
+		t.Errorf("the JSON health is %q, %v", out, err)
+	}
 }
 
 func TestCommandJudgesAnswers(t *testing.T) {

@@ -201,12 +201,23 @@ func (a *App) parseForward(d *caddyfile.Dispenser) error {
 	if err := a.checkForward(d); err != nil {
 		return err
 	}
+	if _, err := caddy.GetModule(destinationNamespace + "." + kind); err != nil {
+		return d.Errf("there is no forward %s; the kinds are %s", kind, strings.Join(destinationKinds(), ", "))
+	}
 	module, err := caddyfile.UnmarshalModule(d, destinationNamespace+"."+kind)
 	if err != nil {
 		return err
 	}
 	a.DestinationsRaw = append(a.DestinationsRaw, caddyconfig.JSONModuleObject(module, "kind", kind, nil))
 	return nil
+}
+
+// destinationKinds are the names of the destinations that this Caddy was built with.
+func destinationKinds() (kinds []string) {
+	for _, module := range caddy.GetModules(destinationNamespace) {
+		kinds = append(kinds, module.ID.Name())
+	}
+	return kinds
 }
 
 // checkForward checks what comes before the block, so that an error names its line. It consumes nothing.

@@ -170,8 +170,9 @@ func (s *sheet[T]) reject(faults []ledger.RowError) {
 			s.fault(line, "", fault.Err.Error())
 		}
 		for _, e := range invalid {
-			if !slices.ContainsFunc(unread, func(f rowFault) bool { return f.Line == line && f.Field == e.Field }) {
-				s.fault(line, e.Field, e.Message)
+			field := strings.TrimSuffix(e.Field, "_seconds") // the column is window
+			if !slices.ContainsFunc(unread, func(f rowFault) bool { return f.Line == line && f.Field == field }) {
+				s.fault(line, field, e.Message)
 			}
 		}
 	}

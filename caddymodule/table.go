@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,7 +26,8 @@ const (
 // table prints rows in aligned columns.
 type table struct {
 	*tabwriter.Writer
-	rows int
+	rows     int
+	wholeEnd bool // the last column is not cut
 }
 
 func newTable(w io.Writer, head ...string) *table {
@@ -37,7 +39,11 @@ func newTable(w io.Writer, head ...string) *table {
 func (t *table) row(values ...any) error {
 	cells := make([]string, len(values))
 	for i, v := range values {
-		cells[i] = cell(fmt.Sprint(v))
+		width := widest
+		if t.wholeEnd && i == len(values)-1 {
+			width = math.MaxInt
+		}
+		cells[i] = cell(fmt.Sprint(v), width)
 	}
 	if _, err := fmt.Fprintln(t, strings.Join(cells, "\t")); err != nil {
 		return err
@@ -63,13 +69,13 @@ func printable(s string) string {
 }
 
 // cell is printable text, cut to the width of a column.
-func cell(s string) string {
+func cell(s string, width int) string {
 	s = printable(s)
 	if s == "" {
 		return "-"
 	}
-	if runes := []rune(s); len(runes) > widest {
-		return string(runes[:widest-1]) + "…"
+	if runes := []rune(s); len(runes) > width {
+		return string(runes[:width-1]) + "…"
 	}
 	return s
 }
@@ -192,7 +198,7 @@ func healthTable(w io.Writer, body io.Reader) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "status: %s, %d links\n", health.Status, health.Links)
+	_, err := fmt.Fprintf(w, "status: %s, %s\n", health.Status, numbered(int64(health.Links), "link", "links"))
 	return err
 }
 

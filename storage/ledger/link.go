@@ -23,6 +23,7 @@ const DefaultCampaign = "default"
 // Link is a link as the edges have it, with where it came from.
 type Link struct {
 	tracker.Link
+	Enabled     bool      `json:"enabled"` // the operator's switch; Active also wants an approved affiliate and a campaign that is not archived
 	AffiliateID int64     `json:"affiliate_id"`
 	CampaignID  int64     `json:"campaign_id"`
 	Campaign    string    `json:"campaign"`

@@ -41,7 +41,7 @@ func (s *storedLink) edge() tracker.Link {
 
 func (s *storedLink) link() Link {
 	return Link{
-		Link: s.edge(), AffiliateID: s.AffiliateID, CampaignID: s.CampaignID, Campaign: s.Campaign, Source: s.Source,
+		Link: s.edge(), Enabled: s.active && !s.gone, AffiliateID: s.AffiliateID, CampaignID: s.CampaignID, Campaign: s.Campaign, Source: s.Source,
 		CreatedAt: s.CreatedAt,
 	}
 }

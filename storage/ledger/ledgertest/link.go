@@ -65,7 +65,7 @@ func testAddLink(t *testing.T, db Database) {
 			Destination: "https://shop.example.com/?a=b#c", DeepLinkHosts: []string{"shop.example.com", "www.example.com"},
 			Window: 36 * time.Hour, Active: true,
 		},
-		AffiliateID: full.AffiliateID, CampaignID: full.CampaignID, Campaign: "summer", Source: ledger.SourceAPI,
+		Enabled: true, AffiliateID: full.AffiliateID, CampaignID: full.CampaignID, Campaign: "summer", Source: ledger.SourceAPI,
 		CreatedAt: full.CreatedAt,
 	}
 	if !reflect.DeepEqual(full, want) {
@@ -117,7 +117,7 @@ func testSetActive(t *testing.T, db Database) {
 			t.Fatal(err)
 		}
 		moved := active != link.Active
-		link.Active = active
+		link.Enabled, link.Active = active, active
 		if !reflect.DeepEqual(set, link) || !reflect.DeepEqual(links(t, l, "default"), []ledger.Link{link}) {
 			t.Errorf("set to %v the link is %+v", active, set)
 		}
