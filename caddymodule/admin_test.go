@@ -212,7 +212,7 @@ func TestAdminWhileTheBooksAreLocked(t *testing.T) {
 	s.load(s.adapt(demoLink, ""))
 	s.visit("/?via=demo")
 	s.sessions(1)
-	other, err := sql.Open("sqlite", filepath.Join(s.journal(), "ledger.db")+"?_txlock=immediate")
+	other, err := sql.Open("sqlite", filepath.Join(s.journal(), "ledger.db")+"?_txlock=immediate&_pragma=busy_timeout(60000)")
 	if err != nil {
 		t.Fatal(err)
 	}
