@@ -90,12 +90,8 @@ func TestAmountsAreExactAndBounded(t *testing.T) {
 		"-1", "-0.0", "9007199254740993", "10000000000001", "9223372036854775807", "9223372036854775808", "-9223372036854775809",
 		"1e400", "1e2000000000", "-1e2000000000", "1e2", "1.5", "1.0", `"5"`, "null", "true", "[5]", "{}", strings.Repeat("9", 5000),
 	} {
-		started := time.Now()
 		body := `{"external_id":"order-x","type":"buy","currency":"EUR","amount":` + amount + `}`
-		s.do("POST", "conversions", body).wantProblem(http.StatusUnprocessableEntity, "invalid", "amount")
-		if took := time.Since(started); took > time.Second {
-			t.Errorf("%.40s took %s", amount, took)
-		}
+		s.soon(time.Second, "POST", "conversions", body).wantProblem(http.StatusUnprocessableEntity, "invalid", "amount")
 	}
 	for _, amount := range []int64{-1, tracker.MaxAmount + 1} {
 		if got := s.do("POST", "conversions", sale.with("amount", amount)); strings.Contains(got.body, "commissions") {

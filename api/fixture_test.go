@@ -69,6 +69,26 @@ func (s *shop) do(method, path string, body any) reply {
 	return s.send(s.request(method, path, body))
 }
 
+// soon is do, whose answer must come within that time. A machine that stands still for a moment makes one late: what is late is asked
+// twice more. The answer is the first one.
+func (s *shop) soon(most time.Duration, method, path string, body any) (first reply) {
+	s.Helper()
+	var took time.Duration
+	for i := range 3 {
+		began := time.Now()
+		got := s.do(method, path, body)
+		took = time.Since(began)
+		if i == 0 {
+			first = got
+		}
+		if took <= most {
+			return first
+		}
+	}
+	s.Errorf("it took %s each time", took)
+	return first
+}
+
 func (s *shop) request(method, path string, body any) *http.Request {
 	s.Helper()
 	var reader io.Reader

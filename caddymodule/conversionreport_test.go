@@ -308,7 +308,7 @@ func TestConversionFieldOfAnUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(testTime))
 	counted(t, counts{"conversions/ignored/header": 1}, func() {
 		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n", strings.TrimPrefix(base, "http://"))
 		buf := bufio.NewReader(conn)
@@ -351,9 +351,7 @@ func TestConversionFieldOffAllocatesNothing(t *testing.T) {
 		Blocks: []ConversionBlock{block(caddyhttp.MatchMethod{"PUT"})},
 		Pixel:  &ConversionPixel{},
 	}})
-	if err := e.engine.Close(); err != nil { // its workers allocate too, and are counted
-		t.Fatal(err)
-	}
+	e.close() // its workers allocate too, and are counted
 	r := newRequest("http://shop.test/page?q=1", header("Cookie", "session=abc"))
 	w, s := httptest.NewRecorder(), new(caddyhttp.Server)
 	bare := testing.AllocsPerRun(500, func() { pass(nil, r, w, s) })

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -24,8 +25,13 @@ const (
 	browser    = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 )
 
+// testTime is how long these tests wait for what happens sooner or later: longer than any machine stands still.
+const testTime = time.Minute
+
+var shippedPatience = patience // before it is these tests' own
+
 // Disks of test machines may be slower than clicks are patient; what happens then has tests of its own.
-func init() { patience = 10 * time.Second }
+func init() { patience = testTime }
 
 // testLinks are the links of every edge in these tests.
 var testLinks = []ledger.NewLink{
@@ -60,6 +66,14 @@ func (e *edge) start() error {
 	return e.engine.Open(engine.Config{Dir: e.dir, Links: edgeLinks(), MaxBytes: e.size, SegmentBytes: e.size / 8})
 }
 
+// close closes the edge's engine.
+func (e *edge) close() {
+	e.t.Helper()
+	if err := e.engine.Close(); err != nil && !errors.Is(err, engine.ErrSlowClose) {
+		e.t.Fatal(err)
+	}
+}
+
 // edgeLinks are testLinks as a configuration has them.
 func edgeLinks() []ledger.NewLink {
 	links := make([]ledger.NewLink, len(testLinks))
@@ -78,7 +92,7 @@ func newStartingEdge(t testing.TB, h Handler) *edge {
 	app := &App{engine: opened}
 	app.seal.Store(newSealer(t, testSecret))
 	t.Cleanup(func() {
-		if err := opened.Close(); err != nil {
+		if err := opened.Close(); err != nil && !errors.Is(err, engine.ErrSlowClose) {
 			t.Errorf("closing the engine: %v", err)
 		}
 	})
@@ -208,7 +222,7 @@ func (e *edge) seal(code string, ago time.Duration) (tracker.Token, request) {
 func (e *edge) sessions(n int) []ledger.Session {
 	e.t.Helper()
 	var all []ledger.Session
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(testTime); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		l, err := e.engine.Ledger()
 		if err != nil {
 			continue

@@ -16,8 +16,6 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 )
 
-var shippedPatience = patience // before the tests' own init
-
 // A journal that never answers holds a visitor for 25 ms, as documented, and not a moment longer: the answer comes without a
 // token and is counted as late.
 func TestClickOnAJournalThatNeverAnswers(t *testing.T) {

@@ -81,9 +81,7 @@ func TestPixelTakesGetAlone(t *testing.T) {
 
 func TestPixelWithoutAJournal(t *testing.T) {
 	e := pixelEdge(t)
-	if err := e.engine.Close(); err != nil {
-		t.Fatal(err)
-	}
+	e.close()
 	counted(t, counts{"conversions/disk/pixel": 1}, func() {
 		if res := e.ask("http://shop.test/px.gif?external_id=1&currency=EUR"); res.Code != 200 || res.Body.String() != pixelImage {
 			t.Errorf("status %d, body %q", res.Code, res.Body)

@@ -120,14 +120,7 @@ var answers = map[string]caddyhttp.HandlerFunc{
 // startCaddy runs a real Caddy with the site, and returns its URL. Blocks may be written in one line.
 func startCaddy(t *testing.T, globals, site string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	site = strings.NewReplacer("{ ", "{\n", " }", "\n}").Replace(site)
 	config := fmt.Sprintf(`{
 	admin off
@@ -363,7 +356,7 @@ func TestResponseUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(testTime))
 	counted(t, counts{}, func() {
 		fmt.Fprintf(conn, "GET /?via=demo HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
 			strings.TrimPrefix(base, "http://"), browser)

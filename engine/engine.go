@@ -26,6 +26,9 @@ var ErrNoLedger = errors.New("this node keeps no ledger (ledger none); ask a hub
 // ErrLedgerAway is returned while the ledger has not been reached yet.
 var ErrLedgerAway = errors.New("the ledger cannot be reached yet; see the log")
 
+// ErrSlowClose is returned when the journal does not close in time. It goes on closing as long as the process lives.
+var ErrSlowClose = errors.New("closing the journal takes too long; what was promised is on disk, the rest was never promised")
+
 // closeTime is how long a last effort to ship may take when the process ends.
 const closeTime = time.Second
 
@@ -155,7 +158,7 @@ func (e *Engine) Close() error {
 	case err := <-closed:
 		return err
 	case <-time.After(closeTime):
-		return errors.New("closing the journal takes too long; what was promised is on disk, the rest was never promised")
+		return ErrSlowClose
 	}
 }
 

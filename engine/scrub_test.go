@@ -27,9 +27,9 @@ func click(t *testing.T, e *Engine, visitor tracker.VisitorID, ip string) {
 // keep appends a record and waits until it is on disk.
 func keep(t *testing.T, e *Engine, payload []byte) {
 	t.Helper()
-	ticket, err := e.Append(payload, time.Second)
+	ticket, err := e.Append(payload, testTime)
 	if err == nil {
-		err = ticket.Wait(10 * time.Second)
+		err = ticket.Wait(testTime)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -73,9 +73,7 @@ func TestErasedVisitorsLeaveTheJournal(t *testing.T) {
 	gone, stays := tracker.NewVisitorID(), tracker.NewVisitorID()
 	const first, second, others, later = "198.51.100.1", "198.51.100.2", "203.0.113.9", "198.51.100.3"
 	click(t, e, gone, first)
-	if err := e.Close(); err != nil { // into an origin of an earlier process
-		t.Fatal(err)
-	}
+	closeEngine(t, e) // into an origin of an earlier process
 	e = open(t, c)
 	click(t, e, stays, others)
 	click(t, e, gone, second)
@@ -120,9 +118,7 @@ func TestErasedVisitorsLeaveTheJournal(t *testing.T) {
 	if audit, err := e.Audit(t.Context()); err != nil || !audit.Balanced {
 		t.Errorf("the audit says %+v, %v", audit, err)
 	}
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
+	closeEngine(t, e)
 	e = open(t, c)
 	eventually(t, "reading what was scrubbed", func() bool {
 		audit, err := e.Audit(t.Context())

@@ -13,7 +13,7 @@ func TestWhatCannotBeAppliedIsTold(t *testing.T) {
 	c.Ledger.Path = filepath.Join(t.TempDir(), "ledger.db")
 	e := open(t, c)
 	opened(t, e, nil)
-	raw, err := sql.Open("sqlite", c.Ledger.Path)
+	raw, err := sql.Open("sqlite", c.Ledger.Path+"?_pragma=busy_timeout(60000)") // the engine writes too
 	if err != nil {
 		t.Fatal(err)
 	}

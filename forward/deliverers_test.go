@@ -181,7 +181,7 @@ func TestADelivererLogsWhereTheLatestConfigurationSays(t *testing.T) {
 // Of an endpoint to which nothing is sent any more no gauge says that it is left alone, though deliveries wait for it.
 func TestTheGaugeOfABreakerGoesWithTheConfiguration(t *testing.T) {
 	onDesks(t, func(d *desk, all *Deliverers) {
-		d.outlet.To = removed{d}
+		d.outlet.To = alone{d, tracker.NewVisitorID().String()}
 		d.answer = func(sent) error { return errBroken }
 		d.happen(20)
 		all.Use([]Outlet{d.outlet}, d.logger())
@@ -201,8 +201,3 @@ func TestTheGaugeOfABreakerGoesWithTheConfiguration(t *testing.T) {
 		}
 	})
 }
-
-// removed is a desk on a host of its own, whose breaker no other test has seen.
-type removed struct{ *desk }
-
-func (removed) Host() string { return "removed.example" }

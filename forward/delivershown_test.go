@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 // counted is what a counter of the destination grows by while f runs.
@@ -59,7 +61,7 @@ func TestTheGaugesOfADestination(t *testing.T) {
 				d.Errorf("%s is %v, want %v", name, got, want)
 			}
 		}
-		d.outlet.To, d.outlet.Concurrency = gauged{d}, 3
+		d.outlet.To, d.outlet.Concurrency = alone{d, tracker.NewVisitorID().String()}, 3
 		d.answer = slowly(10 * time.Second)
 		d.happen(7)
 		all.Use([]Outlet{d.outlet}, d.logger())
@@ -87,10 +89,13 @@ func TestTheGaugesOfADestination(t *testing.T) {
 	})
 }
 
-// gauged is a desk on a host of its own, whose breaker no other test has seen.
-type gauged struct{ *desk }
+// alone is a desk on a host of its own, whose breaker no other test has seen.
+type alone struct {
+	*desk
+	host string
+}
 
-func (gauged) Host() string { return "gauged.example" }
+func (a alone) Host() string { return a.host }
 
 // At a rate, no more is claimed than that lets it send in a while, so that other hubs find the rest.
 func TestARateBoundsWhatIsClaimed(t *testing.T) {

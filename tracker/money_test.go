@@ -80,16 +80,20 @@ func TestParseAmount(t *testing.T) {
 }
 
 func TestParseAmountIsNeverSlow(t *testing.T) {
-	started := time.Now()
-	for _, text := range []string{"1e2000000000", strings.Repeat("9", 1<<20), "0." + strings.Repeat("0", 1<<20)} {
-		for range 1000 {
-			if _, err := ParseAmount(text, "EUR"); !errors.Is(err, ErrAmount) {
-				t.Fatalf("%.20q is accepted", text)
+	took := time.Hour
+	for range 3 { // a machine that stands still for a moment makes one of them late
+		started := time.Now()
+		for _, text := range []string{"1e2000000000", strings.Repeat("9", 1<<20), "0." + strings.Repeat("0", 1<<20)} {
+			for range 1000 {
+				if _, err := ParseAmount(text, "EUR"); !errors.Is(err, ErrAmount) {
+					t.Fatalf("%.20q is accepted", text)
+				}
 			}
 		}
+		took = min(took, time.Since(started))
 	}
-	if took := time.Since(started); took > 5*time.Second {
-		t.Errorf("3000 refusals took %s", took)
+	if took > 5*time.Second {
+		t.Errorf("3000 refusals took %s each time", took)
 	}
 }
 

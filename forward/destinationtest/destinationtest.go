@@ -36,8 +36,12 @@ type Suite struct {
 	ID func(r *http.Request, body string) string
 }
 
-// patience is the client's time for a request here, and slack what a test's machine may take beside it.
+// patience is the client's time for a request of an endpoint that uses all of it, and slack what an attempt may take beside that.
 const patience, slack = 400 * time.Millisecond, 3 * time.Second
+
+// tries is how often a machine that stands still for a moment may have made an attempt last longer. A destination that waits where it
+// should not does so each time.
+const tries = 3
 
 // Run tests the destination.
 func Run(t *testing.T, s Suite) {
@@ -105,9 +109,9 @@ func (e *endpoint) all() []received {
 	return e.requests
 }
 
-// client connects to this machine and has little time.
+// client connects to this machine.
 func client() *forward.Client {
-	return forward.NewClient([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}).Within(patience)
+	return forward.NewClient([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
 }
 
 // requests is how many requests the first event takes.
@@ -141,7 +145,7 @@ func (s *Suite) accepted(t *testing.T) {
 
 func (s *Suite) together(t *testing.T) {
 	e := s.endpoint(t, -1, nil)
-	d, c := s.New(t, e.URL), client().Within(slack)
+	d, c := s.New(t, e.URL), client()
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
@@ -201,42 +205,62 @@ func (s *Suite) notAllowed(t *testing.T) {
 
 // givenUp ends the attempt from outside, as the end of the process does.
 func (s *Suite) givenUp(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	e := s.endpoint(t, 0, func(_ http.ResponseWriter, r *http.Request) {
-		cancel()
-		<-r.Context().Done()
+	within(t, slack, func() {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		e := s.endpoint(t, 0, func(_ http.ResponseWriter, r *http.Request) {
+			cancel()
+			<-r.Context().Done()
+		})
+		if _, err := s.New(t, e.URL).Send(ctx, client(), s.Event); err == nil {
+			t.Error("an attempt that is ended is taken for success")
+		}
 	})
-	began := time.Now()
-	_, err := s.New(t, e.URL).Send(ctx, forward.NewClient([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), s.Event)
-	if took := time.Since(began); err == nil || took > slack {
-		t.Errorf("an attempt that is ended took %s, %v", took, err)
+}
+
+// within requires that one of the tries takes no longer.
+func within(t *testing.T, most time.Duration, try func()) {
+	t.Helper()
+	var took time.Duration
+	for range tries {
+		began := time.Now()
+		try()
+		if took = time.Since(began); took <= most {
+			return
+		}
 	}
+	t.Errorf("it took %s each time", took)
 }
 
 // suffer sends to an endpoint that is hostile from request k on.
 func (s *Suite) suffer(t *testing.T, h hostility, k int) {
+	c, most := client(), slack
+	if h.endless {
+		c, most = c.Within(patience), slack+time.Duration(k+1)*patience
+	}
 	for range max(1, h.times) {
-		e := s.endpoint(t, k, h.serve)
-		d := s.New(t, e.URL)
-		began, before := time.Now(), allocated()
-		answer, err := d.Send(t.Context(), client(), s.Event)
-		if took := time.Since(began); took > time.Duration(k+1)*patience+slack {
-			t.Errorf("it took %s", took)
+		within(t, most, func() { s.attempt(t, h, k, c) })
+	}
+}
+
+func (s *Suite) attempt(t *testing.T, h hostility, k int, c *forward.Client) {
+	t.Helper()
+	e := s.endpoint(t, k, h.serve)
+	before := allocated()
+	answer, err := s.New(t, e.URL).Send(t.Context(), c, s.Event)
+	if used := allocated() - before; used > maxMemory {
+		t.Errorf("it took %d bytes of memory", used)
+	}
+	want := h.want
+	if want == bodyDecides {
+		if want = success; s.BodyDecides {
+			want = retry
 		}
-		if used := allocated() - before; used > maxMemory {
-			t.Errorf("it took %d bytes of memory", used)
-		}
-		want := h.want
-		if want == bodyDecides {
-			if want = success; s.BodyDecides {
-				want = retry
-			}
-		}
-		s.judge(t, want, answer, err)
-		for _, r := range e.all() {
-			if strings.Contains(r.request.URL.Path, "redirected") {
-				t.Error("a redirect was followed")
-			}
+	}
+	s.judge(t, want, answer, err)
+	for _, r := range e.all() {
+		if strings.Contains(r.request.URL.Path, "redirected") {
+			t.Error("a redirect was followed")
 		}
 	}
 }

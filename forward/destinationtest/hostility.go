@@ -36,51 +36,52 @@ const maxMemory = 32 << 20
 const askedPause = 7 * time.Second
 
 type hostility struct {
-	name  string
-	want  class
-	times int // 0: once
-	serve http.HandlerFunc
+	name    string
+	want    class
+	times   int  // 0: once
+	endless bool // only the client's own time ends it
+	serve   http.HandlerFunc
 }
 
 var hostilities = []hostility{
-	{"RST", retry, 0, reset},
-	{"one byte a second", retry, 0, trickle},
-	{"no answer", retry, 0, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
-	{"a redirect", retry, 0, func(w http.ResponseWriter, r *http.Request) {
+	{"RST", retry, 0, false, reset},
+	{"one byte a second", retry, 0, true, trickle},
+	{"no answer", retry, 0, true, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+	{"a redirect", retry, 0, false, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/redirected", http.StatusTemporaryRedirect)
 	}},
-	{"a redirect to nowhere", retry, 0, func(w http.ResponseWriter, _ *http.Request) {
+	{"a redirect to nowhere", retry, 0, false, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "http://[::1")
 		w.WriteHeader(http.StatusFound)
 	}},
-	{"304", retry, 0, answerStatus(http.StatusNotModified)},
-	{"410", gone, 0, answerStatus(http.StatusGone)},
-	{"429", throttled, 0, askForPause(http.StatusTooManyRequests)},
-	{"503 and a pause", throttled, 0, askForPause(http.StatusServiceUnavailable)},
-	{"500", retry, 5, answerStatus(http.StatusInternalServerError)},
-	{"status 599", retry, 0, answerStatus(599)},
-	{"200, then cut", retry, 0, cutOff},
-	{"100 MiB", bodyDecides, 0, flood},
-	{"100 MiB of header", retry, 0, floodHeader},
-	{"bad gzip", bodyDecides, 0, func(w http.ResponseWriter, _ *http.Request) {
+	{"304", retry, 0, false, answerStatus(http.StatusNotModified)},
+	{"410", gone, 0, false, answerStatus(http.StatusGone)},
+	{"429", throttled, 0, false, askForPause(http.StatusTooManyRequests)},
+	{"503 and a pause", throttled, 0, false, askForPause(http.StatusServiceUnavailable)},
+	{"500", retry, 5, false, answerStatus(http.StatusInternalServerError)},
+	{"status 599", retry, 0, false, answerStatus(599)},
+	{"200, then cut", retry, 0, false, cutOff},
+	{"100 MiB", bodyDecides, 0, false, flood},
+	{"100 MiB of header", retry, 0, false, floodHeader},
+	{"bad gzip", bodyDecides, 0, false, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, "\x1f\x8b\x08\x00this is none")
 	}},
-	{"another content type", bodyDecides, 0, func(w http.ResponseWriter, _ *http.Request) {
+	{"another content type", bodyDecides, 0, false, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "image/png")
 		fmt.Fprint(w, "\x89PNG\r\n\x1a\n\x00\xff\xfe")
 	}},
-	{"a firewall's page under 200", bodyDecides, 0, firewall(http.StatusOK)},
-	{"a firewall's page under 403", refused, 0, firewall(http.StatusForbidden)},
-	{"JSON of another shape", bodyDecides, 0, func(w http.ResponseWriter, _ *http.Request) {
+	{"a firewall's page under 200", bodyDecides, 0, false, firewall(http.StatusOK)},
+	{"a firewall's page under 403", refused, 0, false, firewall(http.StatusForbidden)},
+	{"JSON of another shape", bodyDecides, 0, false, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprint(w, `[null, {"data": 7, "errors": "many", "token": []}]`)
 	}},
-	{"no HTTP", retry, 0, func(w http.ResponseWriter, _ *http.Request) {
+	{"no HTTP", retry, 0, false, func(w http.ResponseWriter, _ *http.Request) {
 		speak(w, "SSH-2.0-OpenSSH_9.6\r\n")
 	}},
-	{"an echo of all it got", retry, 0, echo},
+	{"an echo of all it got", retry, 0, false, echo},
 }
 
 func read(r *http.Request) string {
@@ -169,7 +170,7 @@ func reset(w http.ResponseWriter, _ *http.Request) {
 }
 
 func trickle(w http.ResponseWriter, r *http.Request) {
-	for range 60 {
+	for {
 		select {
 		case <-r.Context().Done():
 			return

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/platform/platformtest"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -241,11 +242,12 @@ func TestAttacks(t *testing.T) {
 		"a path that leads somewhere else": {"/api/v1/customer/../transaction", "{}", 404},
 	} {
 		t.Run(name, func(t *testing.T) {
-			began := time.Now()
-			r := s.with("POST", c.path, c.body, "X-Api-Key", s.key, "Content-Type", "application/json").want(c.status)
-			if took := time.Since(began); took > 2*time.Second || len(r.body) > 16<<10 {
-				t.Errorf("it takes %s and %d bytes", took, len(r.body))
-			}
+			platformtest.Soon(t, 2*time.Second, func() {
+				r := s.with("POST", c.path, c.body, "X-Api-Key", s.key, "Content-Type", "application/json").want(c.status)
+				if len(r.body) > 16<<10 {
+					t.Errorf("it is answered with %d bytes", len(r.body))
+				}
+			})
 		})
 	}
 	for _, path := range []string{

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-affiliate/caddy-affiliate/platform/platformtest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -61,14 +62,12 @@ func TestHostileRequests(t *testing.T) {
 		"NUL in a path":           {"conversions/%00", `{"status":1}`, 404},
 		"a path in a path":        {"conversions/..%2f..", `{"status":1}`, 404},
 	} {
-		started := time.Now()
-		got := s.do("POST", c.path, c.body).want(c.status)
-		if took := time.Since(started); took > 2*time.Second {
-			t.Errorf("%s takes %s", name, took)
-		}
-		if len(got.body) > 4096 || strings.Contains(got.body, "$ne") {
-			t.Errorf("%s is answered with %.200s", name, got.body)
-		}
+		platformtest.Soon(t, 2*time.Second, func() {
+			got := s.do("POST", c.path, c.body).want(c.status)
+			if len(got.body) > 4096 || strings.Contains(got.body, "$ne") {
+				t.Errorf("%s is answered with %.200s", name, got.body)
+			}
+		})
 	}
 	for _, query := range []string{
 		"status=%00", "external_id=%ff", "external_id=a&external_id=b", "min_amount=99999999999999999999", "after=x", "%zz", "a;b",

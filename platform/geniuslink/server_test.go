@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-affiliate/caddy-affiliate/access"
+	"github.com/caddy-affiliate/caddy-affiliate/platform/platformtest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -98,15 +99,13 @@ func TestAttacks(t *testing.T) {
 		"a line break in a value":  {jsonType, `{"parameters":{"tag":"x\r\nSet-Cookie: a=b"}}`, 400, `"fieldName":"parameters.tag"`},
 		"a long value":             {jsonType, `{"parameters":{"tag":"` + strings.Repeat("x", 256) + `"}}`, 400, `"InvalidValue"`},
 	} {
-		started := time.Now()
-		w := s.ask("PUT", tokensOf, c.body, "Content-Type", c.kind)
-		want(t, name, w, c.status, c.text)
-		if took := time.Since(started); took > 5*time.Second {
-			t.Errorf("%s takes %s", name, took)
-		}
-		if w.Body.Len() > 10_000 {
-			t.Errorf("%s is answered with %d bytes", name, w.Body.Len())
-		}
+		platformtest.Soon(t, 5*time.Second, func() {
+			w := s.ask("PUT", tokensOf, c.body, "Content-Type", c.kind)
+			want(t, name, w, c.status, c.text)
+			if w.Body.Len() > 10_000 {
+				t.Errorf("%s is answered with %d bytes", name, w.Body.Len())
+			}
+		})
 	}
 }
 

@@ -18,14 +18,14 @@ var errDisowned = errors.New("another copy of this process writes this origin")
 // its checksum, since a number that the disk has changed would pass records over.
 const disownedName = "disowned"
 
-// disownTime bounds Disown: the pause between two origins, and a slow disk.
-const disownTime = 5 * time.Second
+// disownTime bounds Disown: the pause between two origins, and a slow disk. disownLook is how often it looks for the other one.
+const disownTime, disownLook = 5 * time.Second, 10 * time.Millisecond
 
 // Disown notes that another copy of this process writes the origin too: a virtual machine was resumed twice from one snapshot.
 // From then on State says so. If the origin is live it ends, records that wait for the disk fail, and Disown waits until
 // another is begun. It returns nil when the note is durable and another origin is live, and is to be repeated until it does;
-// repeating it then costs nothing. It returns ErrUnavailable when no other origin is live: within five seconds of the one's
-// end, else at once, since the journal goes on trying.
+// repeating it then costs nothing. It returns ErrUnavailable when no other origin is live: within some five seconds of the
+// one's end, else at once, since the journal goes on trying.
 func (j *Journal) Disown(name string) error {
 	err := j.with(name, func(o *origin) error { return j.mark(o, 0) })
 	if begun := j.giveUp(name); err == nil { // an origin that cannot be marked takes no more records either
@@ -103,10 +103,11 @@ func (j *Journal) giveUp(name string) error {
 		return ErrUnavailable
 	}
 	signal(j.wake)
-	for deadline := time.Now().Add(disownTime); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for range disownTime / disownLook { // not by the clock: while the machine stands still nobody begins an origin
 		if live, ok := j.Live(); ok && live != name {
 			return nil
 		}
+		time.Sleep(disownLook)
 	}
 	return ErrUnavailable
 }

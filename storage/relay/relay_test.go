@@ -49,14 +49,18 @@ func TestOpenDoesNotDialAndACallFailsSoon(t *testing.T) {
 	if o.MaxRetries != 0 || o.ContextTimeoutEnabled {
 		t.Error("the caller's options were changed")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	start := time.Now()
-	if err := r.Announce(ctx, origin); err == nil {
-		t.Error("a silent server announced")
+	took := time.Hour
+	for range 3 { // a machine that stands still for a moment makes one of them late
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		if err := r.Announce(ctx, origin); err == nil {
+			t.Error("a silent server announced")
+		}
+		took = min(took, time.Since(start))
 	}
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("a deadline of 50 ms took %v", took)
+	if took > time.Second {
+		t.Errorf("a deadline of 50 ms took %v each time", took)
 	}
 }
 

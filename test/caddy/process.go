@@ -114,8 +114,8 @@ func (p *Process) TryRestart() error {
 
 // awaitConfig returns when the admin API shows a loaded configuration.
 func (p *Process) awaitConfig() error {
-	client := http.Client{Timeout: time.Second}
-	deadline := time.Now().Add(30 * time.Second)
+	client := http.Client{Timeout: 10 * time.Second}
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		select {
 		case <-p.running.exited:
@@ -131,7 +131,7 @@ func (p *Process) awaitConfig() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("caddy loaded no configuration within 30 s\n%s", p.Logs())
+	return fmt.Errorf("caddy loaded no configuration within a minute\n%s", p.Logs())
 }
 
 // Reload replaces the configuration as `caddy reload --force` does. One that is refused is not kept for a Restart either.

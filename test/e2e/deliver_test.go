@@ -116,7 +116,7 @@ func TestDeliveriesByCommand(t *testing.T) {
 	}
 	h.mend()
 	command("delivery", "resume", "crm")
-	await(t, "the delivery to be sent", first("sent", 2))
+	awaitDelivery(t, "the delivery to be sent", first("sent", 2))
 	if _, _, status := p.CLI("affiliate", "delivery", "retry"); status == 0 {
 		t.Error("everything is sent again though nobody said so")
 	}

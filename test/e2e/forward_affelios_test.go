@@ -39,7 +39,7 @@ func TestForwardToAffelios(t *testing.T) {
 	succeeds(t, ours, "destination", "test", "affelios")
 	awaitSent := func(n int) {
 		t.Helper()
-		await(t, fmt.Sprintf("%d deliveries to be sent", n), func() bool {
+		awaitDelivery(t, fmt.Sprintf("%d deliveries to be sent", n), func() bool {
 			return strings.Count(succeeds(t, ours, "delivery", "list", "--state", "sent"), " affelios ") == n
 		})
 	}

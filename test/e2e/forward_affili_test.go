@@ -38,7 +38,7 @@ func TestForwardToAffili(t *testing.T) {
 	succeeds(t, ours, "destination", "test", "affili")
 	awaitSent := func(n int) {
 		t.Helper()
-		await(t, fmt.Sprintf("%d deliveries to be sent", n), func() bool {
+		awaitDelivery(t, fmt.Sprintf("%d deliveries to be sent", n), func() bool {
 			return strings.Count(succeeds(t, ours, "delivery", "list", "--state", "sent"), " affili ") == n
 		})
 	}

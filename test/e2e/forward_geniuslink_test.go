@@ -48,7 +48,7 @@ func TestForwardToGeniuslink(t *testing.T) {
 	}
 	leads := func(to string) {
 		t.Helper()
-		await(t, "the link there to lead to "+to, func() bool { return location(t, theirs.URL+"/r/ann") == to })
+		awaitDelivery(t, "the link there to lead to "+to, func() bool { return location(t, theirs.URL+"/r/ann") == to })
 	}
 	const tokens = "/v4/groups/7/group-affiliate-tokens/amazon-de"
 	ask("PUT", tokens, `{"username": "ann", "parameters": {"tag": "ann-20"}}`)
@@ -65,7 +65,7 @@ func TestForwardToGeniuslink(t *testing.T) {
 	ask("DELETE", tokens, "")
 	leads("https://www.shop.example/dp/1")
 	ask("PUT", "/v4/groups/8/group-affiliate-tokens/ebay", `{"parameters": {"campid": "5338"}}`)
-	await(t, "all to be sent", func() bool {
+	awaitDelivery(t, "all to be sent", func() bool {
 		return strings.Count(succeeds(t, ours, "delivery", "list", "--state", "sent", "--destination", "tokens"), "group_tokens.updated") == 5
 	})
 	if got := curl(t, append(there.pair(), theirs.URL+"/v4/groups/8/group-affiliate-tokens")...); !strings.Contains(got, `"campid":"5338"`) {

@@ -38,7 +38,7 @@ func TestForwardToInvoca(t *testing.T) {
 	}
 	awaitShown := func(id string, parts ...string) {
 		t.Helper()
-		await(t, fmt.Sprintf("affiliate %s to show %q", id, parts), func() bool {
+		awaitDelivery(t, fmt.Sprintf("affiliate %s to show %q", id, parts), func() bool {
 			got := shown(id)
 			for _, part := range parts {
 				if !strings.Contains(got, part) {
@@ -68,7 +68,7 @@ func TestForwardToInvoca(t *testing.T) {
 	there.do(201, "POST", "links", `{"code": "surf", "affiliate_id": 1}`) // so that it can only be archived there
 	here.do(204, "DELETE", path, "")
 	awaitShown("222", `"status":"Archived"`, `"name":"Surf Oz"`)
-	await(t, "all to be sent", func() bool {
+	awaitDelivery(t, "all to be sent", func() bool {
 		return strings.Count(succeeds(t, ours, "delivery", "list", "--state", "sent"), " invoca ") == 4
 	})
 	if logs := ours.Logs() + theirs.Logs(); strings.Contains(logs, there.key[17:]) || strings.Contains(logs, "ann@") {

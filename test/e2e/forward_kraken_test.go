@@ -57,7 +57,7 @@ func TestForwardToKraken(t *testing.T) {
 	}
 	awaitSent := func(n int) {
 		t.Helper()
-		await(t, fmt.Sprintf("%d deliveries to be sent", n), func() bool {
+		awaitDelivery(t, fmt.Sprintf("%d deliveries to be sent", n), func() bool {
 			return strings.Count(succeeds(t, ours, "delivery", "list", "--state", "sent"), " kraken ") == n
 		})
 	}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -128,16 +129,17 @@ func TestGeniuslinkTokensReachTheEdges(t *testing.T) {
 	m.do(201, "POST", "links", `{"code": "ann", "affiliate": "Ann", "destination": "https://www.amazon.de/dp/1", "program": "amazon-de", "group_id": 7}`)
 	await(t, "the link to reach the edge", func() bool { return newBrowser(t).open(edge.URL+"/r/ann").StatusCode == 302 })
 
-	answer := curl(t, append(m.pair(), "--request", "PUT", hub.URL+"/v4/groups/7/group-affiliate-tokens/amazon-de",
-		"--header", "Content-Type: application/json", "--data", `{"username":"ann","parameters":{"tag":"ann-21"}}`)...)
-	if !strings.HasPrefix(answer, `{"success":true`) {
-		t.Fatalf("curl gets %s", answer)
-	}
-	put := time.Now()
-	await(t, "the tokens to reach the edge", func() bool {
-		return location(t, edge.URL+"/r/ann?tag=thief-20") == "https://www.amazon.de/dp/1?tag=ann-21"
+	promptly(t, 5*time.Second, "the way of the tokens to the edge", func(n int) time.Duration {
+		tag := fmt.Sprintf("ann-2%d", n)
+		answer := curl(t, append(m.pair(), "--request", "PUT", hub.URL+"/v4/groups/7/group-affiliate-tokens/amazon-de",
+			"--header", "Content-Type: application/json", "--data", `{"username":"ann","parameters":{"tag":"`+tag+`"}}`)...)
+		if !strings.HasPrefix(answer, `{"success":true`) {
+			t.Fatalf("curl gets %s", answer)
+		}
+		put := time.Now()
+		await(t, "the tokens to reach the edge", func() bool {
+			return location(t, edge.URL+"/r/ann?tag=thief-20") == "https://www.amazon.de/dp/1?tag="+tag
+		})
+		return time.Since(put)
 	})
-	if took := time.Since(put); took > 5*time.Second {
-		t.Errorf("the edge had the tokens after %s", took)
-	}
 }

@@ -107,7 +107,7 @@ func TestPostbacksFromCaddyToCaddy(t *testing.T) {
 	first.into(&list)
 	m.do(200, "PATCH", "conversions/"+list.Data[0].ID, `{"status": "approved"}`)
 
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(retryTime)
 	for {
 		body := n.do(200, "GET", "conversions?source=postback", "").body
 		if strings.Count(body, `"external_id":"order `) == 5 && strings.Count(body, `"status":"approved"`) == 1 {

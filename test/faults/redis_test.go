@@ -61,11 +61,17 @@ func TestRedisReplicaPromoted(t *testing.T) {
 		link := servers.Proxy(t, master.Addr)
 		replica := replicaThrough(t, link)
 		visitors.more(300)
+		cursor, follower := cursorOf(onlyOrigin(t, master)), replica.Client()
+		await(t, "the replica to follow", func() bool { return follower.HExists(t.Context(), cursor, "cursor").Val() })
 		link.Cut()
 		visitors.more(300)
+		behind := positionIn(t, replica)
+		await(t, "the master's cursor to move on", func() bool { return positionIn(t, master).cursor > behind.cursor })
 		hub.Signal(syscall.SIGSTOP)
 		visitors.more(300)
-		ahead, behind := positionIn(t, master), positionIn(t, replica)
+		await(t, "the master's stream to move on", func() bool { return positionIn(t, master).last > behind.last })
+		ahead := positionIn(t, master)
+		behind = positionIn(t, replica)
 		master.Kill()
 		replica.Promote()
 		line.Switch(replica.Addr)
@@ -80,7 +86,8 @@ func TestRedisReplicaPromoted(t *testing.T) {
 	check.Acked(t, tokens, hub, edge)
 }
 
-// replicaThrough starts a replica that replicates through the link, and returns when it has caught up.
+// replicaThrough starts a replica that replicates through the link, and returns when it has what the master had. The master sends
+// what comes after that once the replica has acknowledged it, which may take a second.
 func replicaThrough(t *testing.T, link *servers.FaultProxy) *servers.RedisServer {
 	t.Helper()
 	host, port, err := net.SplitHostPort(link.Addr)
@@ -100,6 +107,7 @@ type position struct{ last, cursor int }
 func positionIn(t *testing.T, store *servers.RedisServer) (at position) {
 	t.Helper()
 	client, origin := store.Client(), onlyOrigin(t, store)
+	defer client.Close()
 	stream, err := client.XInfoStream(t.Context(), eventsOf(origin)).Result()
 	must(t, err)
 	fmt.Sscanf(stream.LastGeneratedID, "%d-", &at.last)

@@ -26,21 +26,28 @@ func TestLoadCountsWhatItReceives(t *testing.T) {
 	}))
 	defer site.Close()
 
-	r := Load{URL: site.URL, Rate: 500}.For(time.Second)
-	if n := int64(len(r.Tokens)); n != given.Load() {
-		t.Errorf("kept %d tokens of %d given", n, given.Load())
-	}
-	if n := int64(r.Failed()); n != failed.Load() {
-		t.Errorf("counts %d failures of %d", n, failed.Load())
-	}
-	if n := len(r.Latencies); n < 400 || n > 510 {
-		t.Errorf("sent %d requests in a second at 500 a second", n)
-	}
-	for _, token := range r.Tokens {
-		if token.Session[len("session-"):] != token.Cookie[len("token-"):] {
-			t.Errorf("token %s is kept with %s", token.Cookie, token.Session)
+	var offered []int
+	for range 3 { // a machine that stands still for a moment makes one of them wrong
+		given.Store(0)
+		failed.Store(0)
+		r := Load{URL: site.URL, Rate: 500}.For(time.Second)
+		if n := int64(len(r.Tokens)); n != given.Load() {
+			t.Errorf("kept %d tokens of %d given", n, given.Load())
 		}
+		if n := int64(r.Failed()); n != failed.Load() {
+			t.Errorf("counts %d failures of %d", n, failed.Load())
+		}
+		for _, token := range r.Tokens {
+			if token.Session[len("session-"):] != token.Cookie[len("token-"):] {
+				t.Errorf("token %s is kept with %s", token.Cookie, token.Session)
+			}
+		}
+		if n := len(r.Latencies); n >= 400 && n <= 510 {
+			return
+		}
+		offered = append(offered, len(r.Latencies))
 	}
+	t.Errorf("sent %v requests in a second at 500 a second", offered)
 }
 
 // A token counts once its header has arrived, also when the response breaks off behind it.
@@ -60,22 +67,26 @@ func TestLoadKeepsTheTokenOfACutResponse(t *testing.T) {
 
 // A server that stalls is charged for the requests that were due meanwhile.
 func TestLatencyCountsFromWhenARequestWasDue(t *testing.T) {
-	var once atomic.Bool
+	var stalled atomic.Bool
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if once.CompareAndSwap(false, true) {
+		if stalled.CompareAndSwap(false, true) {
 			time.Sleep(300 * time.Millisecond)
 		}
 	}))
 	defer site.Close()
 
-	r := Load{URL: site.URL, Rate: 100, Connections: 1}.For(500 * time.Millisecond)
 	slow := 0
-	for _, d := range r.Latencies {
-		if d > 100*time.Millisecond {
-			slow++
+	for range 3 { // a machine that stands still meanwhile lets few become due
+		stalled.Store(false)
+		slow = 0
+		for _, d := range (Load{URL: site.URL, Rate: 100, Connections: 1}).For(500 * time.Millisecond).Latencies {
+			if d > 100*time.Millisecond {
+				slow++
+			}
+		}
+		if slow >= 10 {
+			return
 		}
 	}
-	if slow < 10 {
-		t.Errorf("%d of %d requests are slow; a stall of 300 ms holds up about 20 at 100 a second", slow, len(r.Latencies))
-	}
+	t.Errorf("%d requests are slow; a stall of 300 ms holds up about 20 at 100 a second", slow)
 }

@@ -204,15 +204,18 @@ func TestBusyIsNoPoison(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	records := ledgertest.Sessions(1, 10)
-	started := time.Now()
-	if _, err := l.Apply(ctx, "origin", records); err == nil {
-		t.Fatal("two writers at once")
+	records, waited := ledgertest.Sessions(1, 10), time.Hour
+	for range 3 { // a machine that stands still for a moment makes one of them late
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		started := time.Now()
+		if _, err := l.Apply(ctx, "origin", records); err == nil {
+			t.Fatal("two writers at once")
+		}
+		waited = min(waited, time.Since(started))
 	}
-	if waited := time.Since(started); waited > 3*time.Second {
-		t.Errorf("a call with a timeout of 100 ms took %v", waited)
+	if waited > 3*time.Second {
+		t.Errorf("a call with a timeout of 100 ms took %v each time", waited)
 	}
 	time.AfterFunc(300*time.Millisecond, func() { tx.Rollback() }) // the next one waits for it
 	done, err := l.Apply(t.Context(), "origin", records)
