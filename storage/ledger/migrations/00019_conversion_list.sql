@@ -4,4 +4,4 @@
 
 DROP INDEX conversion_created;
 CREATE INDEX conversion_list ON conversion (network, created_at, id, status, type, source, affiliate_id, campaign_id, link_id,
-    amount, currency, wage, closed, paid_at, reversed, occurred_at, updated_at);
+    amount, currency, wage, closed, reversed, occurred_at, updated_at);
