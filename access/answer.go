@@ -18,7 +18,7 @@ const requestTime = 30 * time.Second
 // Answer is the answer to a request of an API; it remembers its status.
 type Answer struct {
 	http.ResponseWriter
-	Status int // 0 until the header is written
+	status int // 0 until the header is written
 }
 
 // Begin returns the answer to a request, with the fields that the answers of every API have, and the request's context within its
@@ -44,7 +44,7 @@ func (a *Answer) Panicked(value any, logger *slog.Logger, broken func()) {
 		panic(value)
 	}
 	logger.Error("a request panicked", "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
-	if a.Status != 0 {
+	if a.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer is out: breaking it off is the one sign left
 	}
 	broken()
@@ -52,24 +52,24 @@ func (a *Answer) Panicked(value any, logger *slog.Logger, broken func()) {
 
 // Class is the class of the status, such as "2xx", or "none" for an answer that was broken off before the header.
 func (a *Answer) Class() string {
-	if a.Status == 0 {
+	if a.status == 0 {
 		return "none"
 	}
-	return strconv.Itoa(a.Status/100) + "xx"
+	return strconv.Itoa(a.status/100) + "xx"
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (a *Answer) WriteHeader(status int) {
-	if a.Status == 0 {
-		a.Status = status
+	if a.status == 0 {
+		a.status = status
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (a *Answer) Write(b []byte) (int, error) {
-	if a.Status == 0 {
-		a.Status = http.StatusOK
+	if a.status == 0 {
+		a.status = http.StatusOK
 	}
 	return a.ResponseWriter.Write(b)
 }

@@ -28,7 +28,7 @@ type promise struct {
 }
 
 // keep waits for the journal, for what is left of the patience, and adds the cookie to header. Without the journal's word
-// there is no cookie; either way the click is counted once. An answer with a cookie may not be stored.
+// there is no cookie; either way the click is counted once. Whoever answers with a cookie forbids storing the answer.
 func (p *promise) keep(header http.Header) (kept bool) {
 	if p.withdrawn {
 		p.handler.cookie.set(header, "", 0, p.https)

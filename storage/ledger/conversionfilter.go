@@ -38,10 +38,7 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 	}
 	truth(`c.closed`, `NOT c.closed`, "conversion_closed", f.IsClosed)
 	truth(`c.reversed`, `NOT c.reversed`, "conversion_reversed", f.IsReversed)
-	truth(`c.paid_at <> 0`, `c.paid_at = 0`, "", f.CheckedOut)
-	if f.CheckedOut != nil && *f.CheckedOut {
-		asked = append(asked, condition{test: `c.closed`, index: "conversion_closed", kind: ordered}) // as all that is paid is
-	}
+	truth(`c.closed`, `NOT c.closed`, "conversion_closed", f.CheckedOut) // as what is paid is, and nothing else
 	between := func(column, index string, low, high *int64) {
 		switch c := (condition{column: column, index: index, kind: sorted}); {
 		case low != nil && high != nil:

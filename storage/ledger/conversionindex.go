@@ -78,6 +78,8 @@ func (l *Ledger) findConversions(ctx context.Context, s conversionSearch) ([]*bo
 	switch {
 	case err != nil:
 		return nil, err
+	case fewest >= 0 && s.asked[fewest].kind == ordered && l.db.Hint != nil: // which keeps the engine to it
+		return l.readConversions(ctx, s, l.orderedList(s, s.asked[fewest].index))
 	case fewest >= 0:
 		return l.readConversions(ctx, s, l.sortedList(s, fewest))
 	}

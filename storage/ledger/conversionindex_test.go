@@ -16,6 +16,7 @@ func TestTheListsIndexHoldsAllThatFiltersAsk(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, index, _ := strings.Cut(string(text), "CREATE INDEX "+conversionList+" ON conversion (")
+	index, _, _ = strings.Cut(index, ")")
 	columns := strings.FieldsFunc(index, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz_", r) })
 	held := map[string]bool{}
 	for _, column := range columns {

@@ -137,12 +137,18 @@ func (s *shop) populate(n int) {
 		case 2:
 			c.Evidence = tracker.Evidence{}
 		}
+		if i%7 == 0 {
+			c.Currency = "USD"
+		}
 		made := s.report(c)
 		switch random.IntN(4) {
 		case 0:
 			s.set(made.ID, tracker.StatusRejected)
 		case 1:
 			s.pay(made.ID)
+		}
+		if i%8 == 0 {
+			must(s.ReverseConversion(s.Context(), s.network, made.ID, "", ""))(s)
 		}
 	}
 }
@@ -153,6 +159,8 @@ var conversionFilters = []func(f *tracker.ConversionFilter, c tracker.Conversion
 	func(f *tracker.ConversionFilter, c tracker.Conversion) { f.ExternalID = c.ExternalID },
 	func(f *tracker.ConversionFilter, c tracker.Conversion) { f.IsClosed = &c.IsClosed },
 	func(f *tracker.ConversionFilter, c tracker.Conversion) { f.CheckedOut = &c.CheckedOut },
+	func(f *tracker.ConversionFilter, c tracker.Conversion) { f.IsReversed = &c.IsReversed },
+	func(f *tracker.ConversionFilter, c tracker.Conversion) { f.Currency = c.Currency },
 	func(f *tracker.ConversionFilter, c tracker.Conversion) { f.MinCommissionAmount = &c.Amount },
 	func(f *tracker.ConversionFilter, c tracker.Conversion) { f.MaxCommissionAmount = &c.Amount },
 	func(f *tracker.ConversionFilter, c tracker.Conversion) { f.MinCreated = c.CreatedAt },
@@ -180,6 +188,7 @@ func matches(f tracker.ConversionFilter, c tracker.Conversion) bool {
 	return is(f.Status, c.Status) && is(f.ExternalID, c.ExternalID) && is(f.Type, c.Type) && is(f.Source, c.Source) &&
 		is(f.AffiliateID, c.AffiliateID) && is(f.CampaignID, c.CampaignID) && is(f.LinkID, c.LinkID) &&
 		is(f.SessionID, c.SessionID) && is(f.VisitorID, c.VisitorID) && is(f.CustomerID, c.CustomerID) &&
+		is(f.Currency, c.Currency) && (f.IsReversed == nil || *f.IsReversed == c.IsReversed) &&
 		(f.IsClosed == nil || *f.IsClosed == c.IsClosed) && (f.CheckedOut == nil || *f.CheckedOut == c.CheckedOut) &&
 		within(f.MinCommissionAmount, f.MaxCommissionAmount, c.Amount) && within(f.MinAmount, f.MaxAmount, c.Amount) &&
 		within(f.MinWage, f.MaxWage, c.Wage) && during(f.MinCreated, f.MaxCreated, c.CreatedAt) &&

@@ -2,6 +2,6 @@
 
 -- +goose Up
 
-DROP INDEX conversion_created;
 CREATE INDEX conversion_list ON conversion (network, created_at, id, status, type, source, affiliate_id, campaign_id, link_id,
-    amount, currency, wage, closed, paid_at, reversed, occurred_at, updated_at);
+    amount, currency, wage, closed, reversed, occurred_at, updated_at);
+DROP INDEX conversion_created; -- last, since PostgreSQL lets nobody read the table from then on
