@@ -11,7 +11,9 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 	var asked []condition
 	equal := func(column, index string, kind indexKind, value any, given bool, beside ...string) {
 		if given {
-			asked = append(asked, condition{column: column, test: ` = ?`, values: []any{value}, index: index, kind: kind, beside: beside})
+			asked = append(asked, condition{
+				column: column, test: ` = ?`, values: []any{value}, index: index, kind: kind, few: fewRows, beside: beside,
+			})
 		}
 	}
 	equal(`c.external_id`, "conversion_external", exact, f.ExternalID, f.ExternalID != "")
@@ -31,7 +33,7 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 		switch {
 		case value == nil:
 		case *value:
-			asked = append(asked, condition{test: yes, index: index, kind: ordered})
+			asked = append(asked, condition{test: yes, index: index, kind: ordered, few: fewRows})
 		default:
 			asked = append(asked, condition{test: no})
 		}
@@ -39,8 +41,8 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 	truth(`c.closed`, `NOT c.closed`, "conversion_closed", f.IsClosed)
 	truth(`c.reversed`, `NOT c.reversed`, "conversion_reversed", f.IsReversed)
 	truth(`c.closed`, `NOT c.closed`, "conversion_closed", f.CheckedOut) // as what is paid is, and nothing else
-	between := func(column, index string, low, high *int64) {
-		switch c := (condition{column: column, index: index, kind: sorted}); {
+	between := func(column, index string, few int, low, high *int64) {
+		switch c := (condition{column: column, index: index, kind: sorted, few: few}); {
 		case low != nil && high != nil:
 			c.test, c.values = ` BETWEEN ? AND ?`, []any{*low, *high}
 			asked = append(asked, c)
@@ -52,11 +54,11 @@ func conversionConditions(f tracker.ConversionFilter) []condition {
 			asked = append(asked, c)
 		}
 	}
-	between("c.amount", "conversion_amount", f.MinCommissionAmount, f.MaxCommissionAmount) // the parts add up to the amount
-	between("c.amount", "conversion_amount", f.MinAmount, f.MaxAmount)
-	between("c.wage", "conversion_wage", f.MinWage, f.MaxWage)
-	between("c.updated_at", "conversion_updated", moment(f.MinUpdated), moment(f.MaxUpdated))
-	between("c.occurred_at", "conversion_occurred", moment(f.MinOccurred), moment(f.MaxOccurred))
+	between("c.amount", "conversion_amount", fewRows, f.MinCommissionAmount, f.MaxCommissionAmount) // the parts add up to the amount
+	between("c.amount", "conversion_amount", fewRows, f.MinAmount, f.MaxAmount)
+	between("c.wage", "conversion_wage", fewRows, f.MinWage, f.MaxWage)
+	between("c.updated_at", "conversion_updated", fewTimes, moment(f.MinUpdated), moment(f.MaxUpdated))
+	between("c.occurred_at", "conversion_occurred", fewTimes, moment(f.MinOccurred), moment(f.MaxOccurred))
 	return asked
 }
 

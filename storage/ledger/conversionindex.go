@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -12,9 +13,13 @@ import (
 // the page's rows.
 const conversionList = "conversion_list"
 
-// fewRows is how many rows at most are read and sorted for a page. Reading and sorting that many takes some milliseconds, and
-// where more pass each condition, a page is most often found in conversionList sooner.
-const fewRows = 3000
+// How many rows at most are read and sorted for a page. Reading and sorting that many takes some milliseconds, and where more
+// pass each condition, a page is most often found in conversionList sooner. But what a time selects lies together, and may lie far
+// from the newest.
+const (
+	fewRows  = 3_000
+	fewTimes = 20_000
+)
 
 // condition is what a filter asks of one column.
 type condition struct {
@@ -23,6 +28,7 @@ type condition struct {
 	values []any
 	index  string // that leads to the rows that pass; empty: none does
 	kind   indexKind
+	few    int      // up to how many rows the index is worth while
 	beside []string // other columns that the index holds
 }
 
@@ -69,10 +75,9 @@ func (l *Ledger) findConversions(ctx context.Context, s conversionSearch) ([]*bo
 			return l.readConversions(ctx, s, l.sortedList(s, i))
 		}
 	}
-	for _, c := range s.asked {
-		if c.index != "" && c.kind == ordered && c.covers(s.asked) {
-			return l.readConversions(ctx, s, l.orderedList(s, c.index))
-		}
+	index := orderedIndex(s.asked)
+	if len(s.asked) == 1 && index != conversionList {
+		return l.readConversions(ctx, s, l.orderedList(s, index))
 	}
 	fewest, err := l.fewest(ctx, s)
 	switch {
@@ -83,7 +88,17 @@ func (l *Ledger) findConversions(ctx context.Context, s conversionSearch) ([]*bo
 	case fewest >= 0:
 		return l.readConversions(ctx, s, l.sortedList(s, fewest))
 	}
-	return l.readConversions(ctx, s, l.orderedList(s, conversionList))
+	return l.readConversions(ctx, s, l.orderedList(s, index))
+}
+
+// orderedIndex returns an index in the order of the list that holds all that is asked.
+func orderedIndex(asked []condition) string {
+	for _, c := range asked {
+		if c.index != "" && c.kind == ordered && c.covers(asked) {
+			return c.index
+		}
+	}
+	return conversionList
 }
 
 // readConversions reads the rows whose ids are selected by what follows SELECT c.id.
@@ -142,18 +157,18 @@ func (l *Ledger) hint(index string) string {
 	return l.db.Hint(index)
 }
 
-// fewest returns the condition that the fewest rows pass, if they are fewer than fewRows, or -1.
+// fewest returns the condition that the fewest rows pass, if they are few, or -1.
 func (l *Ledger) fewest(ctx context.Context, search conversionSearch) (int, error) {
-	s := &selection{args: []any{search.network, fewRows}}
+	s := &selection{args: []any{search.network}}
 	var counts []string
 	var which []int
 	for i, c := range search.asked {
 		if c.index == "" {
 			continue
 		}
-		s.text = ``
+		s.text = `(SELECT count(*) FROM (SELECT 1 FROM conversion c` + l.hint(c.index) + ` WHERE c.network = $1`
 		c.and(s, false)
-		counts = append(counts, `(SELECT count(*) FROM (SELECT 1 FROM conversion c`+l.hint(c.index)+` WHERE c.network = $1`+s.text+` LIMIT $2) AS few)`)
+		counts = append(counts, s.text+` LIMIT `+s.bind(c.few)+`) AS few)`)
 		which = append(which, i)
 	}
 	if len(which) == 0 {
@@ -166,9 +181,11 @@ func (l *Ledger) fewest(ctx context.Context, search conversionSearch) (int, erro
 	if err := l.db.Read.QueryRowContext(ctx, `SELECT `+strings.Join(counts, `, `), s.args...).Scan(into...); err != nil {
 		return -1, l.told(fmt.Errorf("counting conversions: %w", err))
 	}
-	fewest := slices.Min(rows)
-	if fewest >= fewRows {
-		return -1, nil
+	fewest, least := -1, math.MaxInt
+	for i, n := range rows {
+		if n < min(least, search.asked[which[i]].few) {
+			fewest, least = which[i], n
+		}
 	}
-	return which[slices.Index(rows, fewest)], nil
+	return fewest, nil
 }
