@@ -119,7 +119,7 @@ func (c client) explain(err error) error {
 type sickError struct{ status, body string }
 
 func (e sickError) Error() string {
-	return "the affiliate engine is " + e.status + ": its journal is not open yet; see the log"
+	return "the affiliate engine is " + e.status + ": its journal is not open yet"
 }
 
 // problemText says in one line what the API's problem is, and in one line more for each value that is wrong.
