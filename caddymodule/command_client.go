@@ -164,10 +164,16 @@ func show[T any](c client, method, path string, body any, say func(io.Writer, T)
 // unpaged is the limit of a list that comes whole.
 const unpaged = -1
 
-// list prints a list of the API, page by page and at most limit of it (0: all): as a JSON array, or as a table.
+// list prints a list of the API, page by page and at most limit of it (0: all).
 func list[T any](c client, path string, query url.Values, limit int, t *table, row func(T) []any) error {
+	return printEach(c, t, row, func(yield func(json.RawMessage) error) (bool, error) { return c.each(path, query, limit, yield) })
+}
+
+// printEach prints what each yields, as a JSON array or as a table, and notes on standard error that there are more where it
+// says so.
+func printEach[T any](c client, t *table, row func(T) []any, each func(yield func(json.RawMessage) error) (more bool, err error)) error {
 	rows := 0
-	more, err := c.each(path, query, limit, func(text json.RawMessage) error {
+	more, err := each(func(text json.RawMessage) error {
 		if rows++; c.json {
 			between := ","
 			if rows == 1 {
