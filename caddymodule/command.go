@@ -94,9 +94,9 @@ func (c client) sessions(limit int, yield func(json.RawMessage) error) (more boo
 	if err != nil {
 		return false, err
 	}
-	defer answer.Close()
+	defer answer.Body.Close()
 	rows := 0
-	err = decodeEach(answer, func(text json.RawMessage) error {
+	err = decodeEach(answer.Body, func(text json.RawMessage) error {
 		if rows++; limit > 0 && rows > limit {
 			more = true
 			return nil
