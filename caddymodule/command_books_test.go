@@ -202,6 +202,17 @@ func TestCommandCustomers(t *testing.T) {
 			t.Errorf("answering %q prints %q and %q: %v", answer, out, notes, err)
 		}
 	}
+	for args, want := range map[string]string{
+		"--visitor x":                          `--visitor takes 32 hexadecimal digits that are not all 0, not "x"`,
+		"--visitor " + strings.Repeat("0", 32): `--visitor takes 32 hexadecimal digits that are not all 0, not "` + strings.Repeat("0", 32) + `"`,
+		"--customer C-1":                       `--customer takes a UUID, not "C-1"`,
+		"--token x --brand shop":               "--brand goes with --customer-external-id",
+	} {
+		_, notes, err := runCommandWith("y\n", append(strings.Fields("erase "+args), address...)...)
+		if err == nil || err.Error() != want || notes != "" {
+			t.Errorf("erase %s asks %q and fails with %v, want %q", args, notes, err, want)
+		}
+	}
 	if s.sessions(1)[0].IP == "" {
 		t.Error("the session lost its address without a yes")
 	}
