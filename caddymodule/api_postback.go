@@ -109,7 +109,7 @@ func (p *InboundPostback) server(ctx caddy.Context, a *App) (*platform.Server, s
 		Statuses: map[string]tracker.ConversionStatus{},
 	}
 	if p.Secret != "" {
-		if o.Secret, err = secretValue(ctx, repl, "secret", p.Secret); err != nil {
+		if o.Secret, err = secretValue(ctx, repl, "secret", "a postback", p.Secret); err != nil {
 			return nil, "", err
 		}
 	} else if !hasPlaceholder(p.Path) {

@@ -150,9 +150,9 @@ func checkForwardName(name string) error {
 }
 
 // route is the destination as the books have to know it.
-func (f *Forwarding) route(kind string, takes []tracker.EventKind, appNetwork string) (tracker.Route, error) {
+func (f *Forwarding) route(takes []tracker.EventKind, appNetwork string) (tracker.Route, error) {
 	r := tracker.Route{
-		Destination: cmp.Or(f.Name, kind), Network: cmp.Or(f.Network, appNetwork), Kinds: f.Kinds, Classes: f.Classes,
+		Destination: f.Name, Network: cmp.Or(f.Network, appNetwork), Kinds: f.Kinds, Classes: f.Classes,
 		Statuses: f.Statuses, Campaigns: f.Campaigns, Ordered: f.Ordered, BySession: f.bySession,
 	}
 	if len(r.Kinds) == 0 {
@@ -170,8 +170,8 @@ func (f *Forwarding) route(kind string, takes []tracker.EventKind, appNetwork st
 }
 
 // outlet builds what the engine runs.
-func (f *Forwarding) outlet(kind string, to forward.Destination, appNetwork string, fingerprint string) (forward.Outlet, error) {
-	route, err := f.route(kind, to.Kinds(), appNetwork)
+func (f *Forwarding) outlet(to forward.Destination, appNetwork string, fingerprint string) (forward.Outlet, error) {
+	route, err := f.route(to.Kinds(), appNetwork)
 	if err != nil {
 		return forward.Outlet{}, err
 	}
@@ -277,14 +277,16 @@ func (a *App) outlet(ctx caddy.Context, loaded any, raw json.RawMessage) (forwar
 		return forward.Outlet{}, fmt.Errorf("the module %T is no destination", loaded)
 	}
 	kind := module.CaddyModule().ID.Name()
+	common := module.Common()
+	common.Name = cmp.Or(common.Name, kind)
 	settings := fingerprint(raw) // before they are read: what changes between the two is another one the next time
 	to, err := module.Destination(ctx)
 	if err != nil {
-		return forward.Outlet{}, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
+		return forward.Outlet{}, fmt.Errorf("destination %s: %w", common.Name, err)
 	}
-	o, err := module.Common().outlet(kind, to, a.Network, settings)
+	o, err := common.outlet(to, a.Network, settings)
 	if err != nil {
-		return o, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
+		return o, fmt.Errorf("destination %s: %w", common.Name, err)
 	}
 	return o, nil
 }

@@ -59,3 +59,34 @@ func TestWhatIsKeptAsItIsIsOrdered(t *testing.T) {
 		t.Errorf("affili: %+v, %v", o.Route, err)
 	}
 }
+
+// TestWarningsNameTheDestination has two destinations whose secrets are written out under the same name.
+func TestWarningsNameTheDestination(t *testing.T) {
+	s := newServer(t)
+	t.Setenv("TEST_NO_WARNING", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	const secret, token = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "an-invoca-token"
+	s.load(s.adapt(`
+		forward webhook {
+			url https://example.com
+			secret `+secret+`
+		}
+		forward webhook crm {
+			url https://example.com
+			secret {env.TEST_NO_WARNING} `+secret+`
+		}
+		forward invoca {
+			network_id 1
+			token `+token+`
+		}`, ""))
+	for _, want := range []string{"secret 1 of forward webhook", "secret 2 of forward crm", "token of forward invoca"} {
+		if !strings.Contains(s.log(), `"option":"`+want+`"`) {
+			t.Errorf("the log has no warning of the %s:\n%s", want, s.log())
+		}
+	}
+	if strings.Contains(s.log(), secret) || strings.Contains(s.log(), token) {
+		t.Errorf("the log shows a secret:\n%s", s.log())
+	}
+	if n := strings.Count(s.log(), "a secret is written out"); n != 3 {
+		t.Errorf("%d warnings of three secrets", n)
+	}
+}
