@@ -63,7 +63,8 @@ type Forwarding struct {
 	// was sent, or given up.
 	Ordered bool `json:"ordered,omitempty"`
 
-	// Networks, beside the public ones, that it may connect to, such as `10.1.0.0/16`: for hosts of your own. Default: none.
+	// Networks and addresses, beside the public ones, that it may connect to, such as `10.1.0.0/16`: for hosts of your own.
+	// Default: none.
 	Allow []string `json:"allow,omitempty"`
 
 	bySession bool // with Ordered: a conversion comes after its session
@@ -124,20 +125,15 @@ const maxConcurrency = 1000
 
 var (
 	errConcurrency = fmt.Errorf("concurrency is not from 1 to %d", maxConcurrency)
-	errAllow       = errors.New("allow: write networks such as 10.1.0.0/16 or fd00::/8")
 	errForwardName = errors.New("a destination's name is made of at most 64 letters, digits, dots, underscores and dashes")
 	errNoBooks     = errors.New("forward and ledger none do not go together: forward on the hubs, which keep the books")
 )
 
 // allowed are the networks of Allow.
 func (f *Forwarding) allowed() ([]netip.Prefix, error) {
-	var networks []netip.Prefix
-	for _, text := range f.Allow {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, errAllow
-		}
-		networks = append(networks, p.Masked())
+	networks, err := addressRanges(f.Allow)
+	if err != nil {
+		return nil, fmt.Errorf("allow: %w", err)
 	}
 	return networks, nil
 }

@@ -21,7 +21,7 @@ func TestInvalidDestinations(t *testing.T) {
 		"network":     {`{` + hook + `, "network": "a b"}`, "a network is"},
 		"event":       {`{` + hook + `, "kinds": ["sale"]}`, "it takes no sale, only session.created"},
 		"no event":    {`{"kind": "invoca", "network_id": "1", "token": "t", "kinds": ["session.created"]}`, "destination invoca: kinds: it takes no session.created, only affiliate.updated"},
-		"allow":       {`{` + hook + `, "allow": ["10.1.0.0"]}`, "write networks such as 10.1.0.0/16"},
+		"allow":       {`{` + hook + `, "allow": ["10.1.0"]}`, "allow: write networks such as 10.1.0.0/16"},
 		"concurrency": {`{` + hook + `, "concurrency": 1001}`, "concurrency is not from 1 to 1000"},
 		"rate":        {`{` + hook + `, "rate": -1}`, "rate is below zero"},
 		"placeholder": {`{"kind": "webhook", "url": "https://example.com", "secrets": ["{env.TEST_NOT_SET}"]}`, "expanding secret 1"},
