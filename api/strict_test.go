@@ -53,6 +53,18 @@ func TestTextHasNoWhiteSpaceAtItsEnds(t *testing.T) {
 	}
 }
 
+// TestFormIsJudgedFirst has a body that is wrong in every way: what it means is judged only once its form is right.
+func TestFormIsJudgedFirst(t *testing.T) {
+	s := newShop(t)
+	meant := sale.with("currency", "EURO").with("type", "gift")
+	both := meant.with("amount", "99.90").with("occurred_at", 5).with("colour", "red")
+	got := s.do("POST", "conversions", both).wantProblem(http.StatusUnprocessableEntity, "invalid", "amount", "occurred_at", "colour")
+	if strings.Contains(got.body, `{"path":"currency"`) || strings.Contains(got.body, `{"path":"type"`) {
+		t.Errorf("beside the form the meaning is judged: %s", got.body)
+	}
+	s.do("POST", "conversions", meant).wantProblem(http.StatusUnprocessableEntity, "invalid", "currency", "type")
+}
+
 func TestHalvesOfSurrogatesMergeNothing(t *testing.T) {
 	s := newShop(t)
 	body := func(id string) string {

@@ -26,7 +26,7 @@ type InboundPostback struct {
 	// path is the secret.
 	Secret string `json:"secret,omitempty"`
 
-	// The networks of addresses that they come from, such as `203.0.113.0/24`. Default: any.
+	// The networks and addresses that they come from, such as `203.0.113.0/24`. Default: any.
 	From []string `json:"from,omitempty"`
 
 	// The network of the conversions. Default: the app's.
@@ -109,7 +109,7 @@ func (p *InboundPostback) server(ctx caddy.Context, a *App) (*platform.Server, s
 		Statuses: map[string]tracker.ConversionStatus{},
 	}
 	if p.Secret != "" {
-		if o.Secret, err = secretValue(ctx, repl, "secret", p.Secret); err != nil {
+		if o.Secret, err = secretValue(ctx, repl, "secret", "a postback", p.Secret); err != nil {
 			return nil, "", err
 		}
 	} else if !hasPlaceholder(p.Path) {
@@ -120,12 +120,8 @@ func (p *InboundPostback) server(ctx caddy.Context, a *App) (*platform.Server, s
 			return nil, "", fmt.Errorf("statuses: %q is not pending, approved, rejected or reversed", ours)
 		}
 	}
-	for _, text := range p.From {
-		from, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, "", fmt.Errorf("from: write networks such as 203.0.113.0/24 or 2001:db8::/32")
-		}
-		o.From = append(o.From, from.Masked())
+	if o.From, err = addressRanges(p.From); err != nil {
+		return nil, "", fmt.Errorf("from: %w", err)
 	}
 	if err := o.Check(); err != nil {
 		return nil, "", err

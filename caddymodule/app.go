@@ -163,12 +163,12 @@ func (a *App) commit() error {
 		return nil // the configuration is gone already
 	}
 	a.live.app.Store(a)
-	if a.opened {
-		return nil
+	if !a.opened {
+		if err := a.engine.Apply(a.config); err != nil {
+			return fmt.Errorf("applying the configuration to the affiliate engine: %w", err)
+		}
 	}
-	if err := a.engine.Apply(a.config); err != nil {
-		return fmt.Errorf("applying the configuration to the affiliate engine: %w", err)
-	}
+	a.live.tell(a)
 	return nil
 }
 

@@ -333,6 +333,7 @@ func TestInvalidRedis(t *testing.T) {
 		"scheme":    {Redis{Addresses: []string{"http://:" + password + "@a"}}, "does not parse"},
 		"port":      {Redis{Addresses: []string{"redis://:" + password + "@a:port"}}, "does not parse"},
 		"unescaped": {Redis{Addresses: []string{"redis://:" + password + "/%@a:1"}}, "does not parse"},
+		"fragment":  {Redis{Addresses: []string{"redis://a:1#" + password + "@b:1"}}, "does not parse"},
 		"parameter": {Redis{Addresses: []string{"redis://:" + password + "@a:1?max_retries=5"}}, "may set db, dial_timeout"},
 		"differ":    {Redis{Addresses: []string{"redis://:" + password + "@a:1", "redis://b:1"}, Cluster: true}, "differ"},
 		"cluster":   {Redis{Addresses: []string{"a:1"}, Cluster: true, DB: 1}, "a cluster has only 0"},

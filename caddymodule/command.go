@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -72,9 +74,36 @@ func sessionListCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "Lists recorded sessions, newest first", Args: none}
 	limit := limitFlag(cmd)
 	cmd.RunE = run(func(c client, _ []string) error {
-		return c.print(http.MethodGet, "/affiliate/sessions", url.Values{"limit": {strconv.Itoa(*limit)}}, nil, sessionTable)
+		t := newTable(c.table(), "TIME", "CODE", "AFFILIATE", "CLASS", "IP", "BROWSER", "OS", "DEVICE", "ROUTE", "SESSION")
+		row := func(s api.Session) []any {
+			return []any{timeText(s.Time), s.Code, s.Affiliate, s.Class, s.IP, s.Browser, s.OS, s.Device, s.Route, s.ID}
+		}
+		return printEach(c, t, row, func(yield func(json.RawMessage) error) (bool, error) { return c.sessions(*limit, yield) })
 	})
 	return cmd
+}
+
+// sessions calls yield with each recorded session, newest first, at most limit of them (0: all). More says that there are others:
+// the answer is a plain array, so one session more is asked for.
+func (c client) sessions(limit int, yield func(json.RawMessage) error) (more bool, err error) {
+	asked := limit
+	if limit > 0 && limit < math.MaxInt {
+		asked++
+	}
+	answer, err := c.ask(http.MethodGet, "/affiliate/sessions", url.Values{"limit": {strconv.Itoa(asked)}}, nil)
+	if err != nil {
+		return false, err
+	}
+	defer answer.Body.Close()
+	rows := 0
+	err = decodeEach(answer.Body, func(text json.RawMessage) error {
+		if rows++; limit > 0 && rows > limit {
+			more = true
+			return nil
+		}
+		return yield(text)
+	})
+	return more, err
 }
 
 func auditCommand() *cobra.Command {

@@ -66,7 +66,7 @@ func TestCommandsKeepTheBooks(t *testing.T) {
 	if !strings.HasPrefix(out, "reported buy 12345 of 99.90 EUR (id ") || !strings.HasSuffix(out, ", pending: Sara's Blog earns 12.49 EUR\n") {
 		t.Errorf("reporting a conversion prints %q", out)
 	}
-	if again := s.must("conversion", "add", "--external-id", "12345", "--amount", "99.90", "--currency", "EUR", "--token", token); again != out {
+	if again := s.must("conversion", "add", "--external-id", "12345", "--amount", "99.90", "--currency", "EUR", "--token", token); again != "known already, counts once; at first: "+out {
 		t.Errorf("reporting it again prints %q", again)
 	}
 	conversions := object[[]tracker.Conversion](s, "conversion", "list", "--status", "pending")
@@ -89,9 +89,15 @@ func TestCommandsKeepTheBooks(t *testing.T) {
 		t.Errorf("approving prints %q", out)
 	}
 	s.must("conversion", "pay", id)
-	if out := s.must("conversion", "refund", "--external-id", "12345", "--refund-id", "R-1", "--amount", "9.90", "--currency", "EUR"); !strings.HasPrefix(out,
-		"refunded 9.90 EUR of buy 12345 (id "+id) {
+	refund := []string{"conversion", "refund", "--external-id", "12345", "--refund-id", "R-1", "--amount", "9.90", "--currency", "EUR"}
+	if out = s.must(refund...); !strings.HasPrefix(out, "refunded 9.90 EUR of buy 12345 (id "+id) {
 		t.Errorf("refunding prints %q", out)
+	}
+	if again := s.must(refund...); again != "known already, counts once; at first: "+out {
+		t.Errorf("refunding it again prints %q", again)
+	}
+	if again := object[tracker.Refund](s, refund...); again.Taken != 990 || again.ConversionID != id {
+		t.Errorf("refunding it again prints the JSON %+v", again)
 	}
 	out = s.must("conversion", "refund", "--source", "header", "--external-id", "12345", "--refund-id", "R-1", "--amount", "1", "--currency", "EUR")
 	if !strings.HasPrefix(out, "refunded nothing yet: 1.00 EUR wait for buy 12345 of the source header (refund id ") { // that one came by the API
@@ -194,6 +200,17 @@ func TestCommandCustomers(t *testing.T) {
 		if out, notes, err := runCommandWith(answer, append([]string{"erase", "--token", token}, address...)...); err == nil || out != "" ||
 			!strings.Contains(notes, "This cannot be undone. Erase? [y/N] ") {
 			t.Errorf("answering %q prints %q and %q: %v", answer, out, notes, err)
+		}
+	}
+	for args, want := range map[string]string{
+		"--visitor x":                          `--visitor takes 32 hexadecimal digits that are not all 0, not "x"`,
+		"--visitor " + strings.Repeat("0", 32): `--visitor takes 32 hexadecimal digits that are not all 0, not "` + strings.Repeat("0", 32) + `"`,
+		"--customer C-1":                       `--customer takes a UUID, not "C-1"`,
+		"--token x --brand shop":               "--brand goes with --customer-external-id",
+	} {
+		_, notes, err := runCommandWith("y\n", append(strings.Fields("erase "+args), address...)...)
+		if err == nil || err.Error() != want || notes != "" {
+			t.Errorf("erase %s asks %q and fails with %v, want %q", args, notes, err, want)
 		}
 	}
 	if s.sessions(1)[0].IP == "" {

@@ -49,15 +49,15 @@ func (c client) print(method, path string, query url.Values, body any, table fun
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
+	defer answer.Body.Close()
 	if c.json {
-		return table(io.Discard, io.TeeReader(answer, c.out))
+		return table(io.Discard, io.TeeReader(answer.Body, c.out))
 	}
-	return table(c.out, answer)
+	return table(c.out, answer.Body)
 }
 
-// ask returns the body of an answer that is no error. A body that is a reader is sent as it is.
-func (c client) ask(method, path string, query url.Values, body any) (io.ReadCloser, error) {
+// ask returns an answer that is no error; whoever asks closes its body. A body that is a reader is sent as it is.
+func (c client) ask(method, path string, query url.Values, body any) (*http.Response, error) {
 	if c.network != "" {
 		query = with(query, "network", c.network)
 	}
@@ -76,7 +76,7 @@ func (c client) ask(method, path string, query url.Values, body any) (io.ReadClo
 	if err != nil {
 		return nil, c.explain(err)
 	}
-	return answer.Body, nil
+	return answer, nil
 }
 
 // with returns a query that says one thing more.
@@ -119,7 +119,7 @@ func (c client) explain(err error) error {
 type sickError struct{ status, body string }
 
 func (e sickError) Error() string {
-	return "the affiliate engine is " + e.status + ": its journal is not open yet; see the log"
+	return "the affiliate engine is " + e.status + ": its journal is not open yet"
 }
 
 // problemText says in one line what the API's problem is, and in one line more for each value that is wrong.
@@ -134,14 +134,15 @@ func problemText(p api.Problem) error {
 	return errors.New(strings.Join(lines, "\n"))
 }
 
-// show makes a request of the API and prints the object that it answers with: as JSON, or as say does.
+// show makes a request of the API and prints the object that it answers with: as JSON, or as say does. The answer to a repeat of
+// what counts once is told from the first.
 func show[T any](c client, method, path string, body any, say func(io.Writer, T) error) error {
 	answer, err := c.ask(method, api.Prefix+path, nil, body)
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
-	text, err := io.ReadAll(answer)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
@@ -152,6 +153,9 @@ func show[T any](c client, method, path string, body any, say func(io.Writer, T)
 		}
 	}
 	if !c.json {
+		if answer.Header.Get("Idempotent-Replayed") == "true" { // the object is as it was at first
+			fmt.Fprint(c.out, "known already, counts once; at first: ")
+		}
 		return say(c.out, object)
 	}
 	if len(text) == 0 { // of what is deleted
@@ -164,10 +168,16 @@ func show[T any](c client, method, path string, body any, say func(io.Writer, T)
 // unpaged is the limit of a list that comes whole.
 const unpaged = -1
 
-// list prints a list of the API, page by page and at most limit of it (0: all): as a JSON array, or as a table.
+// list prints a list of the API, page by page and at most limit of it (0: all).
 func list[T any](c client, path string, query url.Values, limit int, t *table, row func(T) []any) error {
+	return printEach(c, t, row, func(yield func(json.RawMessage) error) (bool, error) { return c.each(path, query, limit, yield) })
+}
+
+// printEach prints what each yields, as a JSON array or as a table, and notes on standard error that there are more where it
+// says so.
+func printEach[T any](c client, t *table, row func(T) []any, each func(yield func(json.RawMessage) error) (more bool, err error)) error {
 	rows := 0
-	more, err := c.each(path, query, limit, func(text json.RawMessage) error {
+	more, err := each(func(text json.RawMessage) error {
 		if rows++; c.json {
 			between := ","
 			if rows == 1 {
@@ -216,8 +226,8 @@ func (c client) each(path string, query url.Values, limit int, yield func(json.R
 			Data []json.RawMessage `json:"data"`
 			Next string            `json:"next"`
 		}
-		err = decode(answer, &page)
-		answer.Close()
+		err = decode(answer.Body, &page)
+		answer.Body.Close()
 		if err != nil {
 			return false, err
 		}

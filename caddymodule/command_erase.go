@@ -19,15 +19,18 @@ func eraseCommand() *cobra.Command {
 		Long: "Takes everything that tells of one person out of the books, for good. What was earned stays, without a trace of the " +
 			"person. It asks before it does so, unless --yes is given.",
 	}
-	visitor := cmd.Flags().String("visitor", "", "The visitor's `ID`, 32 hexadecimal digits")
+	visitor := checkedFlag(cmd, "visitor", "The visitor's `ID`, 32 hexadecimal digits", "32 hexadecimal digits that are not all 0", isVisitorID)
 	token := cmd.Flags().String("token", "", "The visitor's `TOKEN`, from the cookie")
-	customer := cmd.Flags().String("customer", "", "The books' `ID` of a customer, a UUID")
+	customer := checkedFlag(cmd, "customer", "The books' `ID` of a customer, a UUID", "a UUID", isUUID)
 	external := cmd.Flags().String("customer-external-id", "", "Your own `ID` of a customer, also of one who was never reported")
 	brand := cmd.Flags().String("brand", "", "The `BRAND` of the customer of --customer-external-id")
 	sure := cmd.Flags().Bool("yes", false, "Do not ask")
 	cmd.MarkFlagsOneRequired("visitor", "token", "customer", "customer-external-id")
 	cmd.MarkFlagsMutuallyExclusive("visitor", "token", "customer", "customer-external-id")
 	cmd.RunE = run(func(c client, _ []string) error {
+		if *brand != "" && *external == "" {
+			return errors.New("--brand goes with --customer-external-id")
+		}
 		if !*sure {
 			if err := c.confirm("This cannot be undone. Erase?"); err != nil {
 				return err
@@ -47,6 +50,16 @@ func eraseCommand() *cobra.Command {
 		})
 	})
 	return cmd
+}
+
+func isVisitorID(s string) bool {
+	id, err := tracker.ParseVisitorID(s)
+	return err == nil && !id.IsZero()
+}
+
+func isUUID(s string) bool {
+	_, err := tracker.ParseSessionID(s)
+	return err == nil
 }
 
 // confirm asks a question that only a yes answers.

@@ -37,6 +37,19 @@ func flagOf(cmd *cobra.Command, name, usage, takes string, parse func(string) er
 	})
 }
 
+// checkedFlag adds a flag whose text has to pass a check; takes ends the sentence "--name takes …".
+func checkedFlag(cmd *cobra.Command, name, usage, takes string, check func(string) bool) *string {
+	var value string
+	flagOf(cmd, name, usage, takes, func(s string) error {
+		if !check(s) {
+			return strconv.ErrSyntax
+		}
+		value = s
+		return nil
+	})
+	return &value
+}
+
 // numberFlag adds a flag that takes a whole number, at least least.
 func numberFlag(cmd *cobra.Command, name string, value, least int, usage string) *int {
 	flagOf(cmd, name, usage, fmt.Sprintf("a whole number from %d", least), func(s string) (err error) {

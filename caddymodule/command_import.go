@@ -43,8 +43,8 @@ func (c client) importFile(what, name string) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
-	last, err := c.followImport(answer)
+	defer answer.Body.Close()
+	last, err := c.followImport(answer.Body)
 	if err != nil {
 		return err
 	}

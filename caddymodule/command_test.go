@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -102,20 +103,23 @@ func TestCommandSessionsAuditHealth(t *testing.T) {
 	s.sessions(1)
 	s.visit("/two?via=demo")
 	s.sessions(2)
-	out, err := s.command("session", "list", "--limit", "1")
+	out, notes, err := runCommandWith("", "session", "list", "--limit", "1", "--address", fmt.Sprintf("127.0.0.1:%d", s.admin))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if notes != "there are more than these 1: --limit 0 shows all\n" {
+		t.Errorf("one of two is listed with the note %q", notes)
 	}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if len(lines) != 2 || !strings.Contains(lines[1], " /two ") || !strings.Contains(lines[1], "Demo Partner") || !strings.Contains(lines[1], "human") {
 		t.Errorf("the list is\n%s", out)
 	}
-	if out, err = s.command("session", "list", "--json"); err != nil {
-		t.Fatal(err)
-	}
-	var rows []map[string]any
-	if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) != 2 {
-		t.Fatalf("the JSON list is %s, %v", out, err)
+	for limit, want := range map[string]int{"0": 2, "1": 1, "2": 2, "20": 2, fmt.Sprint(math.MaxInt): 2} {
+		out, notes, err := runCommandWith("", "session", "list", "--json", "--limit", limit, "--address", fmt.Sprintf("127.0.0.1:%d", s.admin))
+		var rows []map[string]any
+		if err != nil || json.Unmarshal([]byte(out), &rows) != nil || len(rows) != want || (notes != "") != (want < 2) {
+			t.Errorf("the JSON list of at most %s is %s with the note %q, %v", limit, out, notes, err)
+		}
 	}
 	if out, err = s.command("audit"); err != nil || !strings.Contains(out, "balanced: yes\n") {
 		t.Errorf("the audit prints %q, %v", out, err)

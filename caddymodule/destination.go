@@ -63,7 +63,8 @@ type Forwarding struct {
 	// was sent, or given up.
 	Ordered bool `json:"ordered,omitempty"`
 
-	// Networks, beside the public ones, that it may connect to, such as `10.1.0.0/16`: for hosts of your own. Default: none.
+	// Networks and addresses, beside the public ones, that it may connect to, such as `10.1.0.0/16`: for hosts of your own.
+	// Default: none.
 	Allow []string `json:"allow,omitempty"`
 
 	bySession bool // with Ordered: a conversion comes after its session
@@ -124,20 +125,15 @@ const maxConcurrency = 1000
 
 var (
 	errConcurrency = fmt.Errorf("concurrency is not from 1 to %d", maxConcurrency)
-	errAllow       = errors.New("allow: write networks such as 10.1.0.0/16 or fd00::/8")
 	errForwardName = errors.New("a destination's name is made of at most 64 letters, digits, dots, underscores and dashes")
 	errNoBooks     = errors.New("forward and ledger none do not go together: forward on the hubs, which keep the books")
 )
 
 // allowed are the networks of Allow.
 func (f *Forwarding) allowed() ([]netip.Prefix, error) {
-	var networks []netip.Prefix
-	for _, text := range f.Allow {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, errAllow
-		}
-		networks = append(networks, p.Masked())
+	networks, err := addressRanges(f.Allow)
+	if err != nil {
+		return nil, fmt.Errorf("allow: %w", err)
 	}
 	return networks, nil
 }
@@ -150,9 +146,9 @@ func checkForwardName(name string) error {
 }
 
 // route is the destination as the books have to know it.
-func (f *Forwarding) route(kind string, takes []tracker.EventKind, appNetwork string) (tracker.Route, error) {
+func (f *Forwarding) route(takes []tracker.EventKind, appNetwork string) (tracker.Route, error) {
 	r := tracker.Route{
-		Destination: cmp.Or(f.Name, kind), Network: cmp.Or(f.Network, appNetwork), Kinds: f.Kinds, Classes: f.Classes,
+		Destination: f.Name, Network: cmp.Or(f.Network, appNetwork), Kinds: f.Kinds, Classes: f.Classes,
 		Statuses: f.Statuses, Campaigns: f.Campaigns, Ordered: f.Ordered, BySession: f.bySession,
 	}
 	if len(r.Kinds) == 0 {
@@ -170,8 +166,8 @@ func (f *Forwarding) route(kind string, takes []tracker.EventKind, appNetwork st
 }
 
 // outlet builds what the engine runs.
-func (f *Forwarding) outlet(kind string, to forward.Destination, appNetwork string, fingerprint string) (forward.Outlet, error) {
-	route, err := f.route(kind, to.Kinds(), appNetwork)
+func (f *Forwarding) outlet(to forward.Destination, appNetwork string, fingerprint string) (forward.Outlet, error) {
+	route, err := f.route(to.Kinds(), appNetwork)
 	if err != nil {
 		return forward.Outlet{}, err
 	}
@@ -277,14 +273,16 @@ func (a *App) outlet(ctx caddy.Context, loaded any, raw json.RawMessage) (forwar
 		return forward.Outlet{}, fmt.Errorf("the module %T is no destination", loaded)
 	}
 	kind := module.CaddyModule().ID.Name()
+	common := module.Common()
+	common.Name = cmp.Or(common.Name, kind)
 	settings := fingerprint(raw) // before they are read: what changes between the two is another one the next time
 	to, err := module.Destination(ctx)
 	if err != nil {
-		return forward.Outlet{}, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
+		return forward.Outlet{}, fmt.Errorf("destination %s: %w", common.Name, err)
 	}
-	o, err := module.Common().outlet(kind, to, a.Network, settings)
+	o, err := common.outlet(to, a.Network, settings)
 	if err != nil {
-		return o, fmt.Errorf("destination %s: %w", cmp.Or(module.Common().Name, kind), err)
+		return o, fmt.Errorf("destination %s: %w", common.Name, err)
 	}
 	return o, nil
 }

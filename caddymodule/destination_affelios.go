@@ -58,7 +58,7 @@ func (a *AffeliosDestination) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (a *AffeliosDestination) Destination(ctx caddy.Context) (forward.Destination, error) {
 	a.Ordered = true // a transaction is of a customer who is there
 	o := affelios.DestinationOptions{Brand: a.Brand, Currency: a.Currency, ClickKeys: a.ClickKeys}
-	err := expandAll(ctx, []setting{{"endpoint", a.Endpoint, &o.Endpoint, false}, {"api_key", a.APIKey, &o.APIKey, true}})
+	err := expandAll(ctx, a.Name, []setting{{"endpoint", a.Endpoint, &o.Endpoint, false}, {"api_key", a.APIKey, &o.APIKey, true}})
 	if err != nil {
 		return nil, err
 	}

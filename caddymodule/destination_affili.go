@@ -74,7 +74,7 @@ func (a *AffiliDestination) Destination(ctx caddy.Context) (forward.Destination,
 	// count the visit twice.
 	a.Ordered, a.bySession = true, true
 	o := affili.DestinationOptions{Currency: a.Currency, Links: byLowerCode(a.Links), OwnIDs: a.OwnIDs}
-	err := expandAll(ctx, []setting{{"endpoint", a.Endpoint, &o.Endpoint, false}, {"access_id", a.AccessID, &o.AccessID, true}})
+	err := expandAll(ctx, a.Name, []setting{{"endpoint", a.Endpoint, &o.Endpoint, false}, {"access_id", a.AccessID, &o.AccessID, true}})
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,7 @@ func (g *GeniuslinkDestination) parseGroup(d *caddyfile.Dispenser) error {
 func (g *GeniuslinkDestination) Destination(ctx caddy.Context) (forward.Destination, error) {
 	g.Ordered = true
 	o := geniuslink.DestinationOptions{Programs: g.Programs, Groups: g.Groups}
-	err := expandAll(ctx, []setting{
+	err := expandAll(ctx, g.Name, []setting{
 		{"endpoint", g.Endpoint, &o.Endpoint, false}, {"key", g.Key, &o.Key, false}, {"secret", g.Secret, &o.Secret, true},
 		{"username", g.Username, &o.Username, false},
 	})

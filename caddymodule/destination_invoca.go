@@ -53,7 +53,7 @@ func (i *InvocaDestination) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (i *InvocaDestination) Destination(ctx caddy.Context) (forward.Destination, error) {
 	i.Ordered = true
 	o := invoca.DestinationOptions{AutoID: i.AutoID}
-	err := expandAll(ctx, []setting{
+	err := expandAll(ctx, i.Name, []setting{
 		{"endpoint", i.Endpoint, &o.Endpoint, false}, {"network_id", i.NetworkID, &o.NetworkID, false}, {"token", i.Token, &o.Token, true},
 	})
 	if err != nil {

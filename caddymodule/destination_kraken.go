@@ -119,7 +119,7 @@ func (k *KrakenDestination) Destination(ctx caddy.Context) (forward.Destination,
 		Scheme: k.Scheme, Links: byLowerCode(k.Links), Event: k.Event, ConversionEvent: k.ConversionEvent, Conversions: k.Conversions,
 		InDoubt: k.InDoubt,
 	}
-	err := expandAll(ctx, []setting{
+	err := expandAll(ctx, k.Name, []setting{
 		{"endpoint", k.Endpoint, &o.Endpoint, false}, {"organization_secret_key", k.OrganizationSecretKey, &o.OrganizationSecretKey, true},
 		{"api_key", k.APIKey, &o.APIKey, true},
 	})

@@ -83,7 +83,7 @@ func (p *Postback) Destination(ctx caddy.Context) (forward.Destination, error) {
 	}
 	o := postback.Options{URL: url, Method: p.Method, Hidden: hidden}
 	if p.Secret != "" {
-		if o.Secret, err = secretValue(ctx, caddy.NewReplacer(), "secret", p.Secret); err != nil {
+		if o.Secret, err = secretValue(ctx, caddy.NewReplacer(), "secret", "forward "+p.Name, p.Secret); err != nil {
 			return nil, err
 		}
 	}

@@ -9,12 +9,12 @@ type setting struct {
 	secret           bool
 }
 
-// expandAll expands the settings, and warns of secrets that are written out.
-func expandAll(ctx caddy.Context, settings []setting) (err error) {
+// expandAll expands the settings of the destination of that name, and warns of secrets that are written out.
+func expandAll(ctx caddy.Context, destination string, settings []setting) (err error) {
 	repl := caddy.NewReplacer()
 	for _, s := range settings {
 		if s.secret {
-			*s.to, err = secretValue(ctx, repl, s.name, s.configured)
+			*s.to, err = secretValue(ctx, repl, s.name, "forward "+destination, s.configured)
 		} else {
 			*s.to, err = expand(repl, s.name, s.configured)
 		}

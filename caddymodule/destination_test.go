@@ -21,7 +21,7 @@ func TestInvalidDestinations(t *testing.T) {
 		"network":     {`{` + hook + `, "network": "a b"}`, "a network is"},
 		"event":       {`{` + hook + `, "kinds": ["sale"]}`, "it takes no sale, only session.created"},
 		"no event":    {`{"kind": "invoca", "network_id": "1", "token": "t", "kinds": ["session.created"]}`, "destination invoca: kinds: it takes no session.created, only affiliate.updated"},
-		"allow":       {`{` + hook + `, "allow": ["10.1.0.0"]}`, "write networks such as 10.1.0.0/16"},
+		"allow":       {`{` + hook + `, "allow": ["10.1.0"]}`, "allow: write networks such as 10.1.0.0/16"},
 		"concurrency": {`{` + hook + `, "concurrency": 1001}`, "concurrency is not from 1 to 1000"},
 		"rate":        {`{` + hook + `, "rate": -1}`, "rate is below zero"},
 		"placeholder": {`{"kind": "webhook", "url": "https://example.com", "secrets": ["{env.TEST_NOT_SET}"]}`, "expanding secret 1"},
@@ -57,5 +57,36 @@ func TestWhatIsKeptAsItIsIsOrdered(t *testing.T) {
 	}
 	if o, err := (&App{Network: "default"}).outlet(ctx, &AffiliDestination{AccessID: "a"}, nil); err != nil || !o.Ordered || !o.BySession {
 		t.Errorf("affili: %+v, %v", o.Route, err)
+	}
+}
+
+// TestWarningsNameTheDestination has two destinations whose secrets are written out under the same name.
+func TestWarningsNameTheDestination(t *testing.T) {
+	s := newServer(t)
+	t.Setenv("TEST_NO_WARNING", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	const secret, token = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "an-invoca-token"
+	s.load(s.adapt(`
+		forward webhook {
+			url https://example.com
+			secret `+secret+`
+		}
+		forward webhook crm {
+			url https://example.com
+			secret {env.TEST_NO_WARNING} `+secret+`
+		}
+		forward invoca {
+			network_id 1
+			token `+token+`
+		}`, ""))
+	for _, want := range []string{"secret 1 of forward webhook", "secret 2 of forward crm", "token of forward invoca"} {
+		if !strings.Contains(s.log(), `"option":"`+want+`"`) {
+			t.Errorf("the log has no warning of the %s:\n%s", want, s.log())
+		}
+	}
+	if strings.Contains(s.log(), secret) || strings.Contains(s.log(), token) {
+		t.Errorf("the log shows a secret:\n%s", s.log())
+	}
+	if n := strings.Count(s.log(), "a secret is written out"); n != 3 {
+		t.Errorf("%d warnings of three secrets", n)
 	}
 }

@@ -50,7 +50,7 @@ func (w *Webhook) Destination(ctx caddy.Context) (forward.Destination, error) {
 	}
 	o := webhook.Options{URL: url}
 	for i, configured := range w.Secrets {
-		secret, err := secretValue(ctx, repl, fmt.Sprintf("secret %d", i+1), configured)
+		secret, err := secretValue(ctx, repl, fmt.Sprintf("secret %d", i+1), "forward "+w.Name, configured)
 		if err != nil {
 			return nil, err
 		}
@@ -59,10 +59,11 @@ func (w *Webhook) Destination(ctx caddy.Context) (forward.Destination, error) {
 	return webhook.New(o)
 }
 
-// secretValue expands a secret of a destination, and warns of one that is written out.
-func secretValue(ctx caddy.Context, repl *caddy.Replacer, name, configured string) (string, error) {
+// secretValue expands a secret, and warns of one that is written out. The warning says of what it is, since the name alone may
+// be that of several.
+func secretValue(ctx caddy.Context, repl *caddy.Replacer, name, of, configured string) (string, error) {
 	if configured != "" && !hasPlaceholder(configured) {
-		warnLiteral(ctx.Slogger(), name)
+		warnLiteral(ctx.Slogger(), name+" of "+of)
 	}
 	return expand(repl, name, configured)
 }

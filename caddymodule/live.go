@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
@@ -35,6 +37,18 @@ type liveEngine struct {
 
 	// app is the configuration in force: never one that is still starting, nor one that was refused.
 	app atomic.Pointer[App]
+
+	// told is what tell has logged last.
+	told string
+}
+
+// tell logs what the configuration in force works with, unless it was the same before.
+func (l *liveEngine) tell(a *App) {
+	places := append([]slog.Attr{slog.String("network", a.Network)}, a.config.Places()...)
+	if text := fmt.Sprint(places); text != l.told {
+		l.told = text
+		a.log.LogAttrs(context.Background(), slog.LevelInfo, "affiliate configuration in force", places...)
+	}
 }
 
 // acquire takes a reference to the engine, which is made without opening anything where there is none.

@@ -140,7 +140,7 @@ func parseRedisURL(address string) (*redis.Options, error) {
 		address = "redis://" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil {
+	if err != nil || u.Fragment != "" { // which is the end of a password that is not escaped
 		return nil, errRedisURL
 	}
 	for name := range u.Query() {

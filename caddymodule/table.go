@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
@@ -138,17 +137,6 @@ func linkTable(w io.Writer, body io.Reader) error {
 	t := newTable(w, "ID", "CODE", "AFFILIATE", "DESTINATION", "SUBDOMAIN", "STATE", "SOURCE", "NETWORK")
 	err := decodeEach(body, func(l linkJSON) error {
 		return t.row(l.ID, l.Code, l.Affiliate, l.Destination, l.Subdomain, l.state(), l.Source, l.Network)
-	})
-	if err != nil {
-		return err
-	}
-	return t.Flush()
-}
-
-func sessionTable(w io.Writer, body io.Reader) error {
-	t := newTable(w, "TIME", "CODE", "AFFILIATE", "CLASS", "IP", "BROWSER", "OS", "DEVICE", "ROUTE", "SESSION")
-	err := decodeEach(body, func(s api.Session) error {
-		return t.row(timeText(s.Time), s.Code, s.Affiliate, s.Class, s.IP, s.Browser, s.OS, s.Device, s.Route, s.ID)
 	})
 	if err != nil {
 		return err

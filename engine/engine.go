@@ -49,6 +49,7 @@ type Engine struct {
 	tell    func()
 	opened  chan struct{} // closed when the journal is open
 	disk    diskQuestion  // whether the journal's folder is in its place
+	held    atomic.Bool   // the last attempt to open the journal found that another process has it
 
 	gone atomic.Bool // Close was called
 
@@ -226,6 +227,7 @@ func (e *Engine) openJournal(c Config) error {
 		return nil
 	}
 	j, err := journal.Open(c.Dir, c.journalOptions())
+	e.held.Store(errors.Is(err, journal.ErrLocked))
 	if err != nil {
 		return fmt.Errorf("opening the journal: %w", err)
 	}

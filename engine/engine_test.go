@@ -105,11 +105,15 @@ func TestALockHeldElsewhereIsWaitedFor(t *testing.T) {
 	if _, err := second.Append(record("demo"), time.Millisecond); !errors.Is(err, ErrStarting) {
 		t.Fatalf("appending beside the process that holds the journal: %v, want ErrStarting", err)
 	}
-	if h := second.Health(t.Context()); h.Status != StatusStarting {
+	h := second.Health(t.Context())
+	if h.Status != StatusStarting || !strings.HasPrefix(h.Journal.Detail, "another process holds the journal's folder "+c.Dir+": ") {
 		t.Errorf("its health is %+v", h)
 	}
 	closeEngine(t, first)
 	appendOneEventually(t, second)
+	if h := second.Health(t.Context()); h.Journal != (Part{Status: StatusOK}) {
+		t.Errorf("with the journal open its health is %+v", h)
+	}
 }
 
 func appendOneEventually(t *testing.T, e *Engine) {

@@ -61,7 +61,7 @@ func (e *Engine) Health(ctx context.Context) Health {
 func (e *Engine) journalHealth(ctx context.Context) Part {
 	j := e.journal.Load()
 	if j == nil {
-		return Part{StatusStarting, "the journal is not open; see the log"}
+		return Part{StatusStarting, e.closedText()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTime)
 	defer cancel()
@@ -81,6 +81,16 @@ func (e *Engine) journalHealth(ctx context.Context) Part {
 		return Part{StatusDegraded, "three quarters of the journal's max_size are taken; what is left is kept for people's clicks"}
 	}
 	return Part{Status: StatusOK}
+}
+
+// closedText says for people why the journal is not open.
+func (e *Engine) closedText() string {
+	w := e.running.Load()
+	if w == nil || !e.held.Load() {
+		return "the journal is not open; see the log"
+	}
+	return "another process holds the journal's folder " + w.config.Dir +
+		": end that process, or give this one a folder of its own and restart it"
 }
 
 func (e *Engine) ledgerHealth(ctx context.Context, c Config) Part {
