@@ -130,7 +130,7 @@ func BenchmarkTable(b *testing.B) {
 			alone.Term() // nobody takes its records: its disk and its memory are the others' again
 		}
 	}
-	rows = append(rows, besideNginx(b, relayed.at(relayed.respond+click), redis.Addr))
+	rows = append(rows, besideNginx(b, relayed.at(relayed.respond+click), relayed.at(relayed.plain+"/"), redis.Addr)...)
 	rows = append(rows, memory("the same, after the load above", "", plain, journal))
 	for _, done := range []site{journal, relayed} { // and with them what the ledger still had to do
 		done.Term()

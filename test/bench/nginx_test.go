@@ -34,6 +34,9 @@ http {
 	init_worker_by_lua_block { math.randomseed(ngx.now() * 1000 + ngx.worker.pid()) }
 	server {
 		listen 127.0.0.1:%d;
+		location = /bare {
+			return 200 "ok";
+		}
 		location / {
 			content_by_lua_block {
 				local id = string.format("%%08x%%08x%%08x%%08x", ngx.now() * 1000 %% 4294967296, math.random(0, 4294967295),
@@ -60,7 +63,7 @@ http {
 }
 `
 
-// startNginx starts nginx with Lua beside the Redis at that address, and returns its address and what tells the processor time of its processes.
+// startNginx starts nginx with Lua beside the Redis at that address, and returns its URL and what tells the processor time of its processes.
 // ok is false where it is not installed; it is not needed for anything else.
 func startNginx(b *testing.B, redis string) (url string, busy func() time.Duration, ok bool) {
 	b.Helper()
@@ -94,8 +97,8 @@ func startNginx(b *testing.B, redis string) (url string, busy func() time.Durati
 		cmd.Process.Signal(syscall.SIGTERM)
 		cmd.Wait()
 	})
-	url = fmt.Sprintf("http://127.0.0.1:%d/?via=demo", port)
-	awaitOK(b, url, filepath.Join(dir, "error.log"))
+	url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	awaitOK(b, url+"/?via=demo", filepath.Join(dir, "error.log"))
 	return url, func() time.Duration { return childrenBusy(b, cmd.Process.Pid) }, true
 }
 
@@ -130,21 +133,37 @@ func childrenBusy(b *testing.B, pid int) (sum time.Duration) {
 	return sum
 }
 
-// besideNginx compares the processor time of a click, with what goes on in the background meanwhile, with that of nginx and Lua.
-func besideNginx(b *testing.B, ours target, redis string) []string {
+// besideNginx compares the processor time of a click, with what goes on in the background meanwhile, with that of nginx and Lua:
+// in all, and what it is more than the same server's for a page without one.
+func besideNginx(b *testing.B, click, page target, redis string) [][]string {
 	b.Helper()
-	what, bar := "CPU per click, fsynced, edge only (Redis relay) / nginx + Lua, synchronous and unsynced, 64 connections", "≤ 0.8"
+	const peers = "edge only (Redis relay) / nginx + Lua, synchronous and unsynced, 64 connections"
+	whole, added := "CPU per click, fsynced, "+peers, "CPU that a click adds to a page, fsynced, "+peers
 	url, busy, ok := startNginx(b, redis)
 	if !ok {
-		return []string{what, bar, "", "nginx with Lua is not installed (apt-get install nginx libnginx-mod-http-lua)"}
+		const missing = "nginx with Lua is not installed (apt-get install nginx libnginx-mod-http-lua)"
+		return [][]string{{whole, "≤ 0.8", "", missing}, {added, "", "", missing}}
 	}
-	var ratios, mine, theirs []float64
-	for range rounds {
+	nginx := func(path string) float64 {
 		before := busy()
-		rate := wrk(b, 64, url, span)
-		t := float64((busy() - before).Microseconds()) / (rate * span.Seconds())
-		_, o := ours.load(b, 64)
-		ratios, mine, theirs = append(ratios, o/t), append(mine, o), append(theirs, t)
+		rate := wrk(b, 64, url+path, span)
+		return float64((busy() - before).Microseconds()) / (rate * span.Seconds())
 	}
-	return []string{what, bar, fmt.Sprintf("%.2f", median(ratios)), fmt.Sprintf("CPU %.0f / %.0f µs each", median(mine), median(theirs))}
+	caddy := func(t target) float64 {
+		_, took := t.load(b, 64)
+		return took
+	}
+	var all, more, mine, plain, theirs, bare []float64
+	for range rounds {
+		plain = append(plain, caddy(page)) // first: the clicks of the round before are in Redis by now
+		mine = append(mine, caddy(click))
+		bare = append(bare, nginx("/bare"))
+		theirs = append(theirs, nginx("/?via=demo"))
+		n := len(mine) - 1
+		all, more = append(all, mine[n]/theirs[n]), append(more, (mine[n]-plain[n])/(theirs[n]-bare[n]))
+	}
+	return [][]string{
+		{whole, "≤ 0.8", fmt.Sprintf("%.2f", median(all)), fmt.Sprintf("CPU %.0f / %.0f µs each", median(mine), median(theirs))},
+		{added, "", fmt.Sprintf("%.2f", median(more)), fmt.Sprintf("a page CPU %.0f / %.0f µs each", median(plain), median(bare))},
+	}
 }
