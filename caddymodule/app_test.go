@@ -246,6 +246,7 @@ func TestInvalidSettings(t *testing.T) {
 		"sizes":          {`{"journal": {"max_size": -1}}`, "sizes are positive"},
 		"segment":        {`{"journal": {"max_size": 1048576, "segment_size": 2097152}}`, "at most its max_size"},
 		"retain":         {`{"journal": {"retain": "1ms"}}`, "at least 1s"},
+		"max_wait":       {`{"journal": {"max_wait": "11s"}}`, "from 1ms to 10s"},
 		"journal path":   {`{"journal": {"path": "{env.AFFILIATE_NOT_SET}"}}`, "AFFILIATE_NOT_SET"},
 		"ledger":         {`{"ledger": {"kind": "mysql"}}`, "mysql"},
 		"dsn":            {`{"ledger": {"kind": "postgres"}, "secrets": ["` + testSecret + `"]}`, "needs a connection string"},

@@ -321,6 +321,7 @@ func (a *App) parseJournal(d *caddyfile.Dispenser) error {
 		"max_size":     both(size(&a.Journal.MaxSize), check),
 		"segment_size": both(size(&a.Journal.SegmentSize), check),
 		"retain":       a.parseRetain,
+		"max_wait":     a.parseMaxWait,
 	})
 	return err
 }
@@ -333,6 +334,13 @@ func (a *App) parseRetain(d *caddyfile.Dispenser) error {
 		return d.Errf("retain is at least %s, or what the ledger forgets is lost", engine.MinRetain)
 	}
 	return nil
+}
+
+func (a *App) parseMaxWait(d *caddyfile.Dispenser) error {
+	if err := duration(&a.Journal.MaxWait)(d); err != nil {
+		return err
+	}
+	return wrapErr(d, a.Journal.checkMaxWait())
 }
 
 func (a *App) parseRedis(d *caddyfile.Dispenser) error {

@@ -87,7 +87,7 @@ func (h *Handler) click(r *http.Request, v *visitor, ref tracker.Referral) *prom
 		s.Visitor = tracker.NewVisitorID()
 	}
 	p := h.promise(r, v, tracker.Touch{Session: s.ID, Code: s.Code, Time: v.now}, s.Visitor)
-	p.ticket, p.err = h.app.engine.Append(s.AppendRecord(buf[:0]), patience-time.Since(v.now))
+	p.ticket, p.err = h.app.engine.Append(s.AppendRecord(buf[:0]), h.app.patience()-time.Since(v.now))
 	if p.err == nil {
 		v.token, v.sealed = p.token, ""
 	}

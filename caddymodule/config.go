@@ -33,6 +33,10 @@ type Journal struct {
 	// restored) without losing anything. At least 1s. It is the hubs' setting: the shortest of several wins, and with ledger
 	// `none` it has no effect. Default: 24h.
 	Retain caddy.Duration `json:"retain,omitempty"`
+
+	// The longest that an answer waits for its record to be on disk, from the request's arrival; without that there is no token.
+	// A slow disk may need more. From 1ms to 10s. Default: 25ms.
+	MaxWait caddy.Duration `json:"max_wait,omitempty"`
 }
 
 // Ledger is the system of record in SQL.
@@ -120,7 +124,7 @@ func (j *Journal) fill(c *engine.Config, repl *caddy.Replacer) error {
 	if j == nil {
 		j = new(Journal)
 	}
-	if err := j.checkSizes(); err != nil {
+	if err := errors.Join(j.checkSizes(), j.checkMaxWait()); err != nil {
 		return err
 	}
 	path, err := repl.ReplaceOrErr(j.Path, true, true)
@@ -146,6 +150,22 @@ func (j *Journal) checkSizes() error {
 		return errors.New("a journal's segment_size is at most its max_size")
 	}
 	return nil
+}
+
+func (j *Journal) checkMaxWait() error {
+	if wait := time.Duration(j.MaxWait); wait != 0 && (wait < time.Millisecond || wait > 10*time.Second) {
+		return errors.New("a journal's max_wait is from 1ms to 10s")
+	}
+	return nil
+}
+
+// patience is the longest that an answer may wait for what is ours, from the request's arrival: for the links while Caddy starts,
+// and for the journal.
+func (a *App) patience() time.Duration {
+	if a.Journal != nil && a.Journal.MaxWait != 0 {
+		return time.Duration(a.Journal.MaxWait)
+	}
+	return patience
 }
 
 func (l *Ledger) options(repl *caddy.Replacer, log *slog.Logger) (engine.Ledger, error) {

@@ -53,7 +53,7 @@ func (p *report) begin(status int, header http.Header) {
 	}
 	p.begun = true
 	defer p.handler.survive()
-	p.until = time.Now().Add(patience)
+	p.until = time.Now().Add(p.handler.app.patience())
 	if p.field {
 		p.beginField(status, header)
 	}

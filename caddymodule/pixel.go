@@ -68,7 +68,7 @@ func (h *Handler) takePixel(r *http.Request) {
 		h.countMalformed(tracker.SourcePixel, errors.New("the query is too long"))
 		return
 	}
-	until := v.now.Add(patience)
+	until := v.now.Add(h.app.patience())
 	if b, ok := h.book(pixelQuery(r.URL.RawQuery), tracker.SourcePixel, v, until); ok {
 		h.settle(b, until)
 	}

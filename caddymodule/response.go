@@ -70,7 +70,7 @@ func (p *promise) wait() error {
 		return p.err
 	}
 	start := time.Now()
-	err := p.ticket.Wait(patience - start.Sub(p.asked))
+	err := p.ticket.Wait(p.handler.app.patience() - start.Sub(p.asked))
 	addedWait.Observe(time.Since(start).Seconds())
 	return err
 }

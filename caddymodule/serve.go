@@ -13,8 +13,7 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
-// usualPatience is the longest that a click's answer may wait for what is ours, from the request's arrival: for the links while
-// Caddy starts, and for the journal. The documentation promises it.
+// usualPatience is App.patience where the configuration says nothing. The documentation promises it.
 const usualPatience = 25 * time.Millisecond
 
 // patience is usualPatience, but in tests of what a slow machine may not hide.
@@ -117,7 +116,7 @@ func (h *Handler) recognise(r *http.Request) (ref tracker.Referral, arrived time
 	}
 	arrived = time.Now()
 	if named {
-		h.app.engine.AwaitLinks(patience)
+		h.app.engine.AwaitLinks(h.app.patience())
 		ref = h.rules.Find(h.app.engine.Links(), h.network, r.Host, r.URL.Path, r.URL.RawQuery)
 		unknownCodes.Add(float64(ref.Unknown))
 		countCut("params", tracker.HasMoreParams(r.URL.RawQuery))

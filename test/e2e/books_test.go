@@ -15,7 +15,7 @@ import (
 
 // A merchant's walk, with nothing but the command line and HTTP: from a key to a refund after the payout.
 func TestMerchant(t *testing.T) {
-	p := caddy.Start(t, "{\n\taffiliate {\n\t\tjournal ./affiliate\n\t\tledger sqlite ./books/ledger.db\n\t}\n}\n\n"+shop)
+	p := caddy.Start(t, "{\n\taffiliate {\n\t\tjournal ./affiliate {\n\t\t\tmax_wait 10s\n\t\t}\n\t\tledger sqlite ./books/ledger.db\n\t}\n}\n\n"+shop)
 	p.AwaitHealth()
 	m := newMerchant(t, p, "affiliates:write", "campaigns:write", "links:write", "conversions:write", "conversions:read", "reports:read")
 	offer(m)
@@ -188,7 +188,7 @@ func earnings(t *testing.T, m merchant) {
 // a key that is revoked on one opens nothing on the other.
 func TestKeysOnTwoNodes(t *testing.T) {
 	books := servers.SharedPostgres(t).Database(t)
-	node := fmt.Sprintf("{\n\taffiliate {\n\t\tsecret {env.AFFILIATE_SECRET}\n\t\tjournal ./affiliate\n\t\tledger postgres %s\n\t}\n}\n\n%s", books, shop)
+	node := fmt.Sprintf("{\n\taffiliate {\n\t\tsecret {env.AFFILIATE_SECRET}\n\t\tjournal ./affiliate {\n\t\t\tmax_wait 10s\n\t\t}\n\t\tledger postgres %s\n\t}\n}\n\n%s", books, shop)
 	here, there := caddy.Start(t, node, secret), caddy.Start(t, node, secret)
 	here.AwaitHealth()
 	there.AwaitHealth()

@@ -47,7 +47,9 @@ func (h *hook) mend() {
 // crm is a site that tells the service at $HOOK of its sessions.
 const crm = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		link demo
 		forward webhook crm {
 			url {env.HOOK}

@@ -40,7 +40,9 @@ func upstream(t *testing.T) string {
 func tills(upstream string, options ...string) string {
 	return fmt.Sprintf(`{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		link demo "Demo Partner"
 		%s
 	}

@@ -12,7 +12,9 @@ import (
 // affeliosForward tells the node whose URL and key are in its environment of customers and what they spend.
 const affeliosForward = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 		forward affelios {
 			endpoint {env.THEIR_URL}

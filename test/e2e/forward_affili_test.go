@@ -12,7 +12,9 @@ import (
 // affiliForward tells the node whose URL and key are in its environment of visitors and of what they buy.
 const affiliForward = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 		forward affili {
 			endpoint {env.THEIR_URL}

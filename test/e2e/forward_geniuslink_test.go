@@ -11,7 +11,9 @@ import (
 // other names.
 const geniuslinkForward = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 		forward geniuslink tokens {
 			endpoint {env.THEIR_URL}
@@ -28,7 +30,7 @@ const geniuslinkForward = `{
 
 // TestForwardToGeniuslink puts and deletes tokens at one Caddy, and clicks on a link at another one, which has them.
 func TestForwardToGeniuslink(t *testing.T) {
-	theirs := caddy.Start(t, "{\n\taffiliate {\n\t\tjournal ./affiliate\n\t\tledger sqlite ./books/ledger.db\n\t}\n}\n\n"+geniuslinkSite)
+	theirs := caddy.Start(t, "{\n\taffiliate {\n\t\tjournal ./affiliate {\n\t\t\tmax_wait 10s\n\t\t}\n\t\tledger sqlite ./books/ledger.db\n\t}\n}\n\n"+geniuslinkSite)
 	theirs.AwaitHealth()
 	there := newMerchant(t, theirs, "links:read", "links:write", "affiliates:write")
 	there.do(201, "POST", "links", `{"code": "ann", "affiliate": "Ann", "destination": "https://www.shop.example/dp/1",

@@ -11,7 +11,9 @@ import (
 // invocaForward keeps its affiliates at the node whose URL and key are in its environment.
 const invocaForward = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 		forward invoca {
 			endpoint {env.THEIR_URL}

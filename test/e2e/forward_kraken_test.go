@@ -12,7 +12,9 @@ import (
 // krakenForward makes sessions at the node whose URL and key are in its environment.
 const krakenForward = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 		forward kraken {
 			endpoint {env.THEIR_URL}/v1/graphql/

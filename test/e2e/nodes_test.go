@@ -16,7 +16,9 @@ func node(redis *servers.RedisServer, ledger string) string {
 	return fmt.Sprintf(`{
 	affiliate {
 		secret {env.AFFILIATE_SECRET}
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		redis redis://%s
 		ledger %s
 	}

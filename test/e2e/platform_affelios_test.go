@@ -17,7 +17,9 @@ import (
 // affeliosShop is a shop whose partner's landing page is written as in Affelios.
 const affeliosShop = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 		link sara "Sara's Blog" "/landing?clickkey=[ClickKey]"
 		link far "Sara's Blog" "http://localhost:{$HTTP_PORT}/landing"

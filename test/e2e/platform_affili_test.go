@@ -17,7 +17,9 @@ import (
 // affiliNode is a shop with its books, whose pages are also those of https://shop.example.com.
 const affiliNode = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 	}
 }

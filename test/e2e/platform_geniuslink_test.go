@@ -62,7 +62,7 @@ func location(t *testing.T, address string) string {
 
 // The request of the platform's document, sent with curl; then a click on a link that names the programme and the group.
 func TestGeniuslinkTokensAreUsed(t *testing.T) {
-	p := caddy.Start(t, "{\n\taffiliate {\n\t\tjournal ./affiliate\n\t\tledger sqlite ./books/ledger.db\n\t}\n}\n\n"+geniuslinkSite)
+	p := caddy.Start(t, "{\n\taffiliate {\n\t\tjournal ./affiliate {\n\t\t\tmax_wait 10s\n\t\t}\n\t\tledger sqlite ./books/ledger.db\n\t}\n}\n\n"+geniuslinkSite)
 	p.AwaitHealth()
 	m := newMerchant(t, p, "links:read", "links:write", "affiliates:write")
 	m.do(201, "POST", "links", `{"code": "ann", "affiliate": "Ann", "destination": "https://www.shop.example/dp/1?k=1#top", "deep_link_hosts": ["shop.example"], "subdomain": "ann",

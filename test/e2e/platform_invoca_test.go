@@ -11,7 +11,9 @@ import (
 // invocaNode serves Invoca's dialect and nothing else on the site, with the platform's number for the network.
 const invocaNode = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 	}
 }

@@ -29,7 +29,7 @@ var nobodys = []string{
 
 // TestEachAPIOnAHostOfItsOwn serves all six on one host, none but one on six others, and all but one on six more.
 func TestEachAPIOnAHostOfItsOwn(t *testing.T) {
-	file := "{\n\taffiliate {\n\t\tjournal ./affiliate\n\t\tledger sqlite ./books/ledger.db\n\t}\n}\n\n"
+	file := "{\n\taffiliate {\n\t\tjournal ./affiliate {\n\t\t\tmax_wait 10s\n\t\t}\n\t\tledger sqlite ./books/ledger.db\n\t}\n}\n\n"
 	site := func(host, options string) {
 		file += fmt.Sprintf("http://%s:{$HTTP_PORT} {\n\taffiliate\n\taffiliate_api {\n\t\t%s\n\t}\n\trespond \"the next handler\"\n}\n\n", host, options)
 	}

@@ -18,7 +18,9 @@ const postbackSecret = "5f4dcc3b5aa765d61d8327deb882cf99"
 // postbackReceiver takes postbacks by a secret path, and signed ones by another.
 const postbackReceiver = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		link sara "Sara's Blog"
 	}
 }
@@ -81,7 +83,9 @@ func TestPostbacksFromCaddyToCaddy(t *testing.T) {
 	receiver.AwaitHealth()
 	sender := caddy.Start(t, fmt.Sprintf(`{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		link sara "Sara's Blog"
 		forward postback network {
 			url "%s/signed?txid={txn_id}&payout={amount}&currency={currency}&status={status}&sig={sig}"

@@ -51,7 +51,9 @@ func newTown(t *testing.T, options string) *town {
 	}
 	affiliate {
 		secret {env.AFFILIATE_SECRET}
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		redis redis://%s
 		ledger %s
 		link demo "Demo Partner"

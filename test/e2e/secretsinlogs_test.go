@@ -24,7 +24,9 @@ const chatty = `{
 	debug
 	metrics
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 	}
 }

@@ -14,7 +14,9 @@ import (
 // site answers every page with the session that its request belongs to.
 const site = `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		ledger sqlite ./books/ledger.db
 		link demo "Demo Partner"
 	}

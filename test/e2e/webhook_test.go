@@ -94,7 +94,9 @@ func TestWebhookSignaturesInJavaScript(t *testing.T) {
 	url, next := receiver(t, secrets...)
 	p := caddy.Start(t, `{
 	affiliate {
-		journal ./affiliate
+		journal ./affiliate {
+			max_wait 10s
+		}
 		link demo
 		forward webhook {
 			url `+url+`/hooks

@@ -25,8 +25,11 @@ const till = `http://:{$HTTP_PORT} {
 }
 `
 
-// selling is with, for the page that sells.
-func selling(lines ...string) string { return strings.Replace(with(lines...), page, till, 1) }
+// selling is with, for the page that sells, on a disk of any speed.
+func selling(lines ...string) string {
+	lines = append(lines, "journal ./affiliate {\nmax_wait 10s\n}")
+	return strings.Replace(with(lines...), page, till, 1)
+}
 
 // buyers load /sale, each with the cookie of one visitor and an order of its own each time. Who gets no answer loads the
 // page again, with the same order, until it is answered.
@@ -46,10 +49,9 @@ type buyers struct {
 // buy begins with that many buyers. Their orders begin with the name.
 func buy(t *testing.T, p *caddy.Process, name string, number int) *buyers {
 	t.Helper()
-	tokens := clicks(p).For(50 * time.Millisecond).Tokens
-	if len(tokens) == 0 {
-		t.Fatal("no click got a token")
-	}
+	clicking := clicks(p).Start()
+	await(t, "a token", func() bool { return clicking.Tokens() > 0 })
+	tokens := clicking.Stop().Tokens
 	b := &buyers{
 		site: p.URL, cookie: "aff=" + tokens[0].Cookie, name: name, stopped: make(chan struct{}),
 		client: http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: number}},

@@ -15,7 +15,7 @@ func long() []step {
 	return []step{
 		{"tests with real processes, long form", func(t *tally) error {
 			os.Setenv("CHAOS", "1")
-			return test(t, nested, "-p", "1", "-count", "1", "-timeout", "6h", "./...")
+			return testOnDisk(t, nested, "-p", "1", "-count", "1", "-timeout", "6h", "./...")
 		}},
 		{"fuzz targets, " + fuzzTime + " each", func(*tally) error { return errors.Join(fuzz(root), fuzz(nested)) }},
 	}

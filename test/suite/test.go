@@ -7,11 +7,20 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
 // tally counts tests and their subtests.
-type tally struct{ passed, failed, skipped int }
+type tally struct {
+	passed, failed, skipped int
+	complaints              []string // what the tests that failed said, to be read again at the end
+}
+
+func (t *tally) add(other *tally) {
+	t.passed, t.failed, t.skipped = t.passed+other.passed, t.failed+other.failed, t.skipped+other.skipped
+	t.complaints = append(t.complaints, other.complaints...)
+}
 
 func (t *tally) String() string {
 	return fmt.Sprintf("%d passed, %d failed, %d skipped", t.passed, t.failed, t.skipped)
@@ -31,15 +40,23 @@ type event struct {
 // key tells whose output an event's is.
 func (e event) key() string { return e.Package + e.ImportPath + "\n" + e.Test }
 
-func test(all *tally, dir string, args ...string) error { return goTest(all, dir, "0", args...) }
+func test(all *tally, dir string, args ...string) error {
+	return goTest(all, dir, "0", inMemory(), args...)
+}
+
+// testOnDisk is test for what wants a real disk under its folders.
+func testOnDisk(all *tally, dir string, args ...string) error {
+	return goTest(all, dir, "0", nil, args...)
+}
 
 // race needs cgo, for the race detector's runtime.
 func race(all *tally, dir string, args ...string) error {
-	return goTest(all, dir, "1", append([]string{"-race"}, args...)...)
+	return goTest(all, dir, "1", inMemory(), append([]string{"-race"}, args...)...)
 }
 
-func goTest(all *tally, dir, cgo string, args ...string) error {
+func goTest(all *tally, dir, cgo string, env []string, args ...string) error {
 	cmd := command(dir, cgo, append([]string{"go", "test", "-json"}, args...)...)
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -49,7 +66,7 @@ func goTest(all *tally, dir, cgo string, args ...string) error {
 		return err
 	}
 	t, err := follow(out, os.Stdout)
-	all.passed, all.failed, all.skipped = all.passed+t.passed, all.failed+t.failed, all.skipped+t.skipped
+	all.add(t)
 	return errors.Join(err, cmd.Wait(), t.verdict())
 }
 
@@ -85,6 +102,9 @@ func follow(events io.Reader, show io.Writer) (*tally, error) {
 		if e.Test != "" {
 			total.count(e.Action)
 			perPackage[e.Package].count(e.Action)
+			if e.Action == "fail" {
+				total.complaints = append(total.complaints, complaint(e, output[e.key()].String()))
+			}
 		}
 		report(show, e, output, perPackage[e.Package])
 		if e.Action == "pass" || e.Action == "fail" || e.Action == "skip" {
@@ -111,6 +131,18 @@ func (t *tally) count(action string) {
 	case "skip":
 		t.skipped++
 	}
+}
+
+// complaint is what a test said that failed, without the logs of the processes it ran.
+func complaint(e event, output string) string {
+	const most = 30 // lines
+	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(output), "\n"), func(line string) bool {
+		return strings.HasPrefix(strings.TrimSpace(line), "{")
+	})
+	if len(lines) > most {
+		lines = append(lines[:most], "…")
+	}
+	return e.Package + " " + e.Test + "\n" + strings.Join(lines, "\n")
 }
 
 func keep(output map[string]*strings.Builder, e event) {
