@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -63,6 +65,7 @@ func newEdge(t testing.TB, h Handler) *edge {
 
 // start opens the edge's engine with the links of these tests.
 func (e *edge) start() error {
+	sqlitetest.Place(e.t, filepath.Join(e.dir, "ledger.db"))
 	return e.engine.Open(engine.Config{Dir: e.dir, Links: edgeLinks(), MaxBytes: e.size, SegmentBytes: e.size / 8})
 }
 

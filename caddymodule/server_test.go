@@ -20,6 +20,7 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/api"
 	"github.com/caddy-affiliate/caddy-affiliate/engine"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 )
 
 // server is a real Caddy in the test's process, with its own ports and folder.
@@ -108,6 +109,9 @@ func (s *server) log() string {
 // load gives Caddy a configuration that it must take.
 func (s *server) load(config []byte) {
 	s.t.Helper()
+	if bytes.Contains(config, []byte(s.journal())) {
+		sqlitetest.Place(s.t, filepath.Join(s.journal(), "ledger.db"))
+	}
 	if err := caddy.Load(config, true); err != nil {
 		s.t.Fatalf("loading: %v", err)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,11 +14,15 @@ import (
 
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
 func open(t *testing.T, c Config) *Engine {
 	t.Helper()
+	if c.Ledger.Kind == "" || c.Ledger.Kind == LedgerSQLite {
+		sqlitetest.Place(t, cmp.Or(c.Ledger.Path, filepath.Join(c.Dir, "ledger.db")))
+	}
 	e := New()
 	if err := e.Open(c); err != nil {
 		t.Fatal(err)

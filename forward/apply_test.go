@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/storage/journal"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger"
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
+	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite/sqlitetest"
 	"github.com/caddy-affiliate/caddy-affiliate/tracker"
 )
 
@@ -35,6 +36,7 @@ func openLedger(t *testing.T) *ledger.Ledger {
 
 func openLedgerAt(t *testing.T, path string) *ledger.Ledger {
 	t.Helper()
+	sqlitetest.Place(t, path)
 	l, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)

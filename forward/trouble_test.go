@@ -8,18 +8,12 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
-
-	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/sqlite"
 )
 
 // A ledger may refuse the whole of a batch for a reason that is no record's. Nobody must have to guess it from what is missing.
 func TestALedgerThatRefusesIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	l, err := sqlite.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
+	l := openLedgerAt(t, path)
 	raw, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)

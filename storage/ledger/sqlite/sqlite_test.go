@@ -19,30 +19,6 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/storage/ledger/ledgertest"
 )
 
-func TestConformance(t *testing.T) {
-	ledgertest.Run(t, func(t *testing.T) ledgertest.Database {
-		return database(filepath.Join(t.TempDir(), "ledger.db"))
-	})
-}
-
-func database(path string) ledgertest.Database {
-	return ledgertest.Database{
-		Open: func(t testing.TB) *ledger.Ledger { return open(t, path) },
-		Copy: func(t testing.TB) ledgertest.Database {
-			t.Helper()
-			data, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			older := filepath.Join(t.TempDir(), "older.db")
-			if err := os.WriteFile(older, data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return database(older)
-		},
-	}
-}
-
 func open(t testing.TB, path string) *ledger.Ledger {
 	t.Helper()
 	l, err := Open(t.Context(), path)

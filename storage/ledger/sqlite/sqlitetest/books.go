@@ -21,6 +21,7 @@ func Open(t testing.TB) *ledger.Ledger {
 
 func openAt(t testing.TB, path string) *ledger.Ledger {
 	t.Helper()
+	Place(t, path)
 	l, err := sqlite.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
