@@ -53,11 +53,9 @@ func demo(t *testing.T) *caddy.Process {
 	t.Helper()
 	root, err := caddy.Root()
 	must(t, err)
-	text, err := os.ReadFile(filepath.Join(root, "Caddyfile.example"))
-	must(t, err)
 	dir := t.TempDir()
 	must(t, os.CopyFS(filepath.Join(dir, "demo"), os.DirFS(filepath.Join(root, "demo"))))
-	p := caddy.Start(t, strings.Replace(string(text), "\n:8080 {", "\n:{$HTTP_PORT} {", 1), caddy.In(dir))
+	p := caddy.Start(t, exampleFile(t), caddy.In(dir))
 	p.AwaitHealth()
 	return p
 }

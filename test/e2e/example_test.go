@@ -12,16 +12,31 @@ import (
 	"github.com/caddy-affiliate/caddy-affiliate/test/check"
 )
 
-// What `make run` shows a newcomer: the shop, the click, the next page, and the same from the command line.
-func TestExample(t *testing.T) {
+// exampleFile is what `make run` runs, on a port of its own and a disk of any speed.
+func exampleFile(t *testing.T) string {
+	t.Helper()
 	root, err := caddy.Root()
 	must(t, err)
 	text, err := os.ReadFile(filepath.Join(root, "Caddyfile.example"))
 	must(t, err)
-	example := strings.Replace(string(text), "\n:8080 {", "\n:{$HTTP_PORT} {", 1)
-	if example == string(text) {
-		t.Fatal("the example does not listen on :8080")
+	example := string(text)
+	for _, change := range [][2]string{
+		{"\n:8080 {", "\n:{$HTTP_PORT} {"},
+		{"journal ./data/affiliate\n", "journal ./data/affiliate {\n\t\t\tmax_wait 10s\n\t\t}\n"},
+	} {
+		if !strings.Contains(example, change[0]) {
+			t.Fatalf("the example has no %q", change[0])
+		}
+		example = strings.Replace(example, change[0], change[1], 1)
 	}
+	return example
+}
+
+// What `make run` shows a newcomer: the shop, the click, the next page, and the same from the command line.
+func TestExample(t *testing.T) {
+	root, err := caddy.Root()
+	must(t, err)
+	example := exampleFile(t)
 	dir := t.TempDir()
 	must(t, os.CopyFS(filepath.Join(dir, "demo"), os.DirFS(filepath.Join(root, "demo"))))
 	home := t.TempDir() // of Caddy's own: the id that it gives each machine
