@@ -12,7 +12,7 @@ const (
 )
 
 // inMemory is the environment of tests that need no real disk: their temporary folders are in memory, where there is room. They
-// write and fsync by the hundred thousand, which takes a third of their time on a disk, and more on a busy one.
+// fsync by the thousand, and a busy disk takes its time for each.
 func inMemory() []string {
 	var room unix.Statfs_t
 	if unix.Statfs(memoryFolder, &room) != nil || room.Bavail*uint64(room.Bsize) < memoryNeeded {
